@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef COMMON_ATOMIC_FILE_H
+#define COMMON_ATOMIC_FILE_H
+
+/*
+ * Files that are either the old or the new one, whole, whatever happens:
+ * temporary file in the same directory (O_EXCL, O_NOFOLLOW), write, fsync,
+ * rename, fsync of the directory.  On any failure the old file stays and
+ * the temporary one is removed.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+
+/*
+ * Replaces path.  mode is what the file has from its first byte on (umask
+ * does not matter).  owner and group -1 leave them.  Refuses to replace
+ * what is there and not a regular file.
+ */
+bool atomic_file_write(const char *path, const void *data, size_t n,
+    mode_t mode, uid_t owner, gid_t group, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* The same, but fails with PERM when path is there already. */
+bool atomic_file_create(const char *path, const void *data, size_t n,
+    mode_t mode, uid_t owner, gid_t group, struct error *err)
+    __attribute__((warn_unused_result));
+
+/*
+ * Reads a whole regular file of at most max bytes into new memory with a
+ * NUL after it.  A file that is not there is TEMP with "No such file".
+ */
+bool atomic_file_read(const char *path, size_t max, char **data, size_t *n,
+    struct error *err) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef COMMON_CA_LIST_H
+#define COMMON_CA_LIST_H
+
+/*
+ * Whom we trust to name others: the system list and the custom list of CA
+ * certificates, with the CRLs of crl-check's directory (hash.rN, PEM), as
+ * one X509_STORE.
+ *
+ * Like cert_store.h: immutable snapshots, taken up when the files change,
+ * a broken new set keeps the old one and alerts.  A CRL file that cannot
+ * be read is left out and logged: its issuer then counts as without CRL.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <openssl/x509.h>
+
+#include "common/error.h"
+#include "common/settings.h"
+
+struct ca_snapshot {
+	X509_STORE *store; /* lookups only; never changed after building */
+	size_t system_count, custom_count, crl_count;
+	/* Could not read the CRL directory itself: verdict temperror. */
+	bool crls_unreadable;
+};
+
+struct ca_list;
+
+/*
+ * Opens what the settings say (sections ca-list, crl-check).  extra_file
+ * (may be NULL) is one more PEM file of trusted certificates (--trust).
+ * with_crls false leaves CRLs out.
+ */
+struct ca_list *ca_list_open(const struct settings *s, const char *extra_file,
+    bool with_crls, struct error *err);
+void ca_list_close(struct ca_list **list);
+
+/* Thread safe. */
+const struct ca_snapshot *ca_list_get(struct ca_list *list);
+void ca_list_put(struct ca_list *list, const struct ca_snapshot **snap);
+
+#endif
