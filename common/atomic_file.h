@@ -6,7 +6,9 @@
  * Files that are either the old or the new one, whole, whatever happens:
  * temporary file in the same directory (O_EXCL, O_NOFOLLOW), write, fsync,
  * rename, fsync of the directory.  On any failure the old file stays and
- * the temporary one is removed.
+ * the temporary one is removed.  (If only the last step fails the new file
+ * is there, whole, and the error says so.)  Temporary files are named
+ * `.NAME.tmp-*`; only a killed process leaves one.
  */
 
 #include <stdbool.h>

@@ -70,6 +70,7 @@ bool cert_db_find_name(struct cert_db *db, const char *name,
 bool cert_db_list(struct cert_db *db, struct cert_record **records,
     size_t *n, struct error *err) __attribute__((warn_unused_result));
 
+/* Sets the pointer to NULL. */
 void cert_records_free(struct cert_record **records, size_t n);
 
 #endif

@@ -54,6 +54,18 @@ struct cert_store *cert_store_open(const struct settings *s, bool with_keys,
     struct error *err);
 void cert_store_close(struct cert_store **store);
 
+/*
+ * For commands: tells of every entry, those that break a rule too.  err is
+ * NULL for a good one; otherwise the entry holds what could be read before
+ * (name and file always, the rest may be NULL).  False when the directory
+ * itself cannot be read.
+ */
+typedef void cert_store_tell(void *context, const struct cert_entry *e,
+    const struct error *err);
+bool cert_store_examine(const struct settings *s, bool with_keys,
+    cert_store_tell *tell, void *context, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* Thread safe. put() takes the reference back and sets the pointer NULL. */
 const struct cert_snapshot *cert_store_get(struct cert_store *store);
 void cert_store_put(struct cert_store *store,

@@ -13,14 +13,22 @@
  *		       three
  *	}
  *
- * A value ends with its line or at `}`; a comma at the end of a line
- * continues it.  `#` starts a comment at the start of a line or after a
- * blank, outside quotes.  "…" may hold any of these; inside, \" and \\ are
- * the only escapes.  CR before LF and a UTF-8 byte order mark are errors
- * that say so, as are control characters and bytes that are not UTF-8.
+ * `{` stands on the line of its type; after `}` the line ends.  A value
+ * ends with its line or at `}`; a comma at the end of a line continues it
+ * (comments and empty lines may stand between).  `#` starts a comment at
+ * the start of a line or after a blank, outside quotes.  "…" may hold any
+ * of these; inside, \" and \\ are the only escapes, and quotes enclose a
+ * whole item.  CR before LF and a UTF-8 byte order mark are
+ * errors that say so, as are control characters and bytes that are not
+ * UTF-8.
+ *
+ * What could be read in two ways is an error: a key repeated in its
+ * section, an unquoted `{` or quote inside a value, an empty item, and what
+ * looks like a second `key =` inside an unquoted value.
  *
  * The text is the administrator's but treated as hostile: sizes are
- * bounded (file 1 MiB, line 64 KiB, 10,000 sections).
+ * bounded (file 1 MiB, line 64 KiB, word 255 bytes, 1,000 files, 10,000
+ * sections, 200 keys in one, 10,000 items in a value).
  */
 
 #include <stdbool.h>
@@ -37,7 +45,10 @@ struct conf_pos {
 
 struct conf_value {
 	char *key;
-	char *text;	     /* the whole value; unquoted if wholly quoted */
+	/*
+	 * The whole value, on one line; unquoted if it is one quoted item.
+	 */
+	char *text;
 	struct strvec items; /* split at commas outside quotes, each unquoted */
 	struct conf_pos key_pos;
 	struct conf_pos value_pos;
@@ -60,7 +71,8 @@ struct conf {
 /*
  * Reads path and then, in name order, `conf.d/` beside it (files ending in
  * .conf, hidden ones excepted).  NULL with err->text "FILE:LINE:COLUMN:
- * what is wrong; what to do" on failure.
+ * what is wrong; what to do" on failure.  A file or a conf.d that anyone
+ * may write is PERM.
  */
 struct conf *conf_read(const char *path, struct error *err);
 
@@ -76,7 +88,8 @@ bool conf_error(struct error *err, const struct conf_pos *pos,
 
 /*
  * The word nearest to `word` (Damerau-Levenshtein, at most a third of its
- * length away), or NULL. `words` ends with NULL. Borrowed.
+ * length away, ASCII case does not count), or NULL. `words` ends with NULL.
+ * Borrowed.
  */
 const char *conf_nearest(const char *word, const char *const *words);
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 set(struct error *err, enum error_kind kind, const char *fmt, va_list ap)
 {
 	err->kind = kind;

@@ -34,8 +34,9 @@ struct flow {
 	const struct mail_flow_policy_settings *settings;
 	bool trusted;	    /* the group's */
 	/*
-	 * Outgoing: the group's policy relays; without a group, an
-	 * authenticated client or local submission.
+	 * Outgoing: the policy relays; without a policy (no group, or a
+	 * group that names none), an authenticated client or local
+	 * submission.
 	 */
 	bool outgoing;
 };

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stddef.h>
+
 /* syslog.h has macros named as our functions would be; only here. */
 #define SYSLOG_NAMES
 #include <syslog.h>
@@ -83,7 +85,7 @@ log_escape(struct buf *out, const char *text, size_t n)
 	}
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 write_line(int priority, const char *severity, const char *fmt, va_list ap)
 {
 	struct buf raw, line;

@@ -66,7 +66,8 @@ bool mailaddr_check_pattern(const char *pattern, struct error *err);
  * obsolete syntax, groups, comments, encoded words as display names), as
  * text `local@domain` for mailaddr_parse().  Fails where two readers could
  * disagree about what the addresses are.  At most 10,000 addresses.
- * Display names count for nothing.
+ * Display names count for nothing.  Adds to the list (so that several
+ * fields may share one); a value that fails adds nothing.
  */
 bool mailaddr_list(const char *value, size_t n, struct strvec *addresses,
     struct error *err) __attribute__((warn_unused_result));

@@ -11,6 +11,11 @@
 
 #include "common/settings.h"
 
+/* The configuration file unless -c names another. */
+#ifndef SERVICE_CONFIG
+#define SERVICE_CONFIG "/etc/postseal/postseal.conf"
+#endif
+
 struct service {
 	const char *program;
 	const struct section_type *const *types; /* settings_read() */
@@ -34,7 +39,10 @@ struct service_run {
  * code (EX_CONFIG for bad settings, EX_USAGE for bad options).  Otherwise
  * opens the log, drops to the service's user when root (groups too), turns
  * off core dumps and ptrace (prctl(PR_SET_DUMPABLE)), ignores SIGPIPE,
- * sets umask 007, runs check.  Ends the process on failure.
+ * sets umask 007, runs check.  Ends the process on failure, with one line
+ * to standard error and, when it was to serve, to the log.
+ *
+ * -t does all of this but for the log: check runs as the service's user.
  */
 void service_start(const struct service *svc, int argc, char **argv,
     struct service_run *run);
@@ -46,7 +54,7 @@ void service_start(const struct service *svc, int argc, char **argv,
 bool service_drop(const char *user, struct error *err)
     __attribute__((warn_unused_result));
 
-/* The text of -V, with the versions of the libraries in use. */
+/* The text of -V: program and version. */
 void service_print_version(const char *program);
 
 #endif

@@ -20,32 +20,8 @@
 
 #include "common/conf.h"
 #include "common/error.h"
+#include "common/param.h"
 #include "common/strvec.h"
-
-enum param_type {
-	PARAM_BOOL,	/* bool: yes, no */
-	PARAM_INT,	/* int64_t */
-	PARAM_SIZE,	/* int64_t bytes: 512, 512K, 10M, 1G */
-	PARAM_TIME,	/* int64_t seconds: 30, 30s, 5m, 12h, 7d, 2w */
-	PARAM_STRING,	/* char *, NULL when unset */
-	PARAM_PATH,	/* char *, absolute, NULL when unset */
-	PARAM_LIST,	/* struct strvec */
-	PARAM_ENUM,	/* int: index into words */
-	PARAM_ENDPOINT, /* char *: inet:HOST:PORT, unix:/path; checked */
-	PARAM_REF,	/* char *: name of a section of type words[0], or NULL */
-	PARAM_REFS,	/* struct strvec of such names */
-};
-
-struct param {
-	const char *name;
-	enum param_type type;
-	size_t offset;		  /* into the section's struct */
-	const char *def;	  /* as one would write it; NULL: unset */
-	int64_t min, max;	  /* PARAM_INT, SIZE, TIME; both 0: none */
-	const char *const *words; /* ENUM: NULL-ended; REF: {type, NULL} */
-	bool required;		  /* no default, must be given */
-	const char *help;	  /* one sentence, for -d and the manual */
-};
 
 struct settings;
 
@@ -61,6 +37,11 @@ struct section_type {
 	 */
 	bool (*check)(const struct settings *s, const char *name,
 	    const void *values, struct error *err);
+	/*
+	 * Fills in, where still NULL, texts whose default no table can know
+	 * (the machine's name), in allocated memory.  May be NULL.
+	 */
+	void (*defaults)(void *values);
 };
 
 /*
@@ -78,7 +59,10 @@ struct settings *settings_parse(const char *file, const char *text, size_t n,
 
 void settings_free(struct settings *s);
 
-/* Values of an unnamed section: defaults where the file has none. */
+/*
+ * Values of an unnamed section: defaults where the file has none.  Of a
+ * type with names: the defaults.
+ */
 const void *settings_get(const struct settings *s, const char *type);
 
 /* Values of a named section, or NULL. */

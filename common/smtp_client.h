@@ -22,7 +22,7 @@
 struct smtp_recipient {
 	const char *address;	/* as in RCPT TO:<…>, without brackets */
 	const char *parameters; /* "NOTIFY=NEVER ORCPT=…", "" for none */
-	int code;		/* out: the server's reply */
+	int code;		/* out: the server's reply; 0: not asked */
 	char reply[256];	/* out: its first line */
 };
 
@@ -59,10 +59,13 @@ struct smtp_client *smtp_client_open(const char *url, const char *helo,
 bool smtp_client_offers(const struct smtp_client *c, const char *word);
 
 /*
- * Sends one message to all its recipients or to none: if any recipient is
- * refused, RSET and failure.  Only parameters the server offers may be
- * given: others are PERM.  The reply's kind decides: 4xx and broken
- * connections TEMP, 5xx PERM, with the server's text in err.
+ * Sends one message to all its recipients or to none: at the first refused
+ * recipient RSET and failure (asking on would only use up the server's
+ * patience, and its 421 would hide the reply).  Only parameters the server
+ * offers may be given: others are PERM.  The reply's kind decides: 4xx and
+ * broken connections TEMP, 5xx PERM, with the server's text in err.  After
+ * a failure the client can be used for the next message, which is TEMP
+ * when the connection broke.
  */
 bool smtp_client_send(struct smtp_client *c, struct smtp_message *m,
     struct error *err) __attribute__((warn_unused_result));

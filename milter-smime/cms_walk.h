@@ -42,6 +42,7 @@ enum cms_type {
 #define CMS_MAX_DIGESTS 16
 #define CMS_MAX_ATTRIBUTES 64	/* in one set of attributes */
 #define CMS_MAX_SKELETON (4 << 20) /* bytes of all that is not content */
+#define CMS_MAX_ELEMENTS 250000	/* TLVs of all that is not content */
 
 /* Offsets into the walked bytes; whole TLV; len 0 when absent. */
 struct cms_span {

@@ -48,11 +48,12 @@ struct trust_result {
  *
  * revocation: BAD when a certificate of the chain is revoked by a CRL we
  * hold or by one from the message; GOOD when a current CRL was found for
- * every certificate below the trust anchor; else UNKNOWN.  CRLs from the
- * message may add revocations or fill a gap, but one older than what we
- * hold for the same issuer (by CRLNumber, then thisUpdate) does not count,
- * and none ever outvotes a revocation we hold.  NONE when not checked.
- * Extended CRL support and deltas are on.
+ * every certificate below the trust anchor; else UNKNOWN, or BAD where
+ * missing_crl_rejects (not for what is trusted only as known).  CRLs from
+ * the message may add revocations or fill a gap, but one older than what
+ * we hold for the same issuer (by CRLNumber, then thisUpdate) does not
+ * count, and none ever outvotes a revocation we hold.  NONE when not
+ * checked.  Extended CRL support and deltas are on.
  */
 void trust_check_signer(const struct ca_snapshot *ca,
     const struct trust_request *req, struct trust_result *res);

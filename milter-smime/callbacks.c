@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "callbacks.h"
+
+#include <arpa/inet.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libmilter/mfapi.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "writeback.h"
+
+/* What one connection has told us so far. */
+struct connection {
+	char *address, *name, *listener;
+	bool local;
+	struct message *m;  /* NULL between messages */
+	struct error failed; /* collecting went wrong: answered at the end */
+	unsigned long no_reply; /* SMFIP_NR_* agreed on */
+};
+
+static struct pipeline *pipeline;
+
+static struct {
+	atomic_ulong messages, signed_, pass, fail, bounced, deferred;
+} counters;
+
+#define NO_REPLIES (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | \
+    SMFIP_NR_RCPT | SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_EOH | \
+    SMFIP_NR_BODY)
+
+/* Steps Postfix does not wait for an answer to are faster and as safe. */
+static sfsistat
+proceed(const struct connection *c, unsigned long step)
+{
+	return (c->no_reply & step) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+static struct connection *
+connection_of(SMFICTX *ctx)
+{
+	struct connection *c = smfi_getpriv(ctx);
+
+	if (c == NULL) {
+		c = mem_alloc(sizeof(*c));
+		smfi_setpriv(ctx, c);
+	}
+	return c;
+}
+
+static sfsistat
+on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
+    unsigned long f2, unsigned long f3, unsigned long *pf0,
+    unsigned long *pf1, unsigned long *pf2, unsigned long *pf3)
+{
+	unsigned long need = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY;
+	struct connection *c = connection_of(ctx);
+
+	(void)f2;
+	(void)f3;
+	if ((f0 & need) != need || (f1 & SMFIP_HDR_LEADSPC) == 0) {
+		log_error("the mail server does not offer what the milter "
+		    "needs (actions %#lx, protocol %#lx)", f0, f1);
+		return SMFIS_REJECT;
+	}
+	c->no_reply = f1 & NO_REPLIES;
+	*pf0 = need | SMFIF_SETSYMLIST;
+	*pf1 = SMFIP_HDR_LEADSPC | c->no_reply |
+	    (f1 & (SMFIP_NOUNKNOWN | SMFIP_NOHELO));
+	*pf2 = *pf3 = 0;
+	if ((f0 & SMFIF_SETSYMLIST) == 0) {
+		*pf0 = need;
+		return SMFIS_CONTINUE;
+	}
+	/* {daemon_addr} is only known when the mail came over SMTP. */
+	smfi_setsymlist(ctx, SMFIM_CONNECT,
+	    (char *)"{daemon_name} {daemon_addr}");
+	smfi_setsymlist(ctx, SMFIM_ENVFROM, (char *)"i {auth_authen}");
+	smfi_setsymlist(ctx, SMFIM_EOM, (char *)"i");
+	return SMFIS_CONTINUE;
+}
+
+static char *
+address_text(const _SOCK_ADDR *sa)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	const void *address = NULL;
+
+	if (sa != NULL && sa->sa_family == AF_INET)
+		address = &((const struct sockaddr_in *)(const void *)
+		    sa)->sin_addr;
+	else if (sa != NULL && sa->sa_family == AF_INET6)
+		address = &((const struct sockaddr_in6 *)(const void *)
+		    sa)->sin6_addr;
+	if (address == NULL ||
+	    inet_ntop(sa->sa_family, address, text, sizeof(text)) == NULL)
+		text[0] = '\0';
+	return mem_strdup(text);
+}
+
+static const char *
+macro(SMFICTX *ctx, const char *name)
+{
+	const char *value = smfi_getsymval(ctx, (char *)name);
+
+	return value == NULL ? "" : value;
+}
+
+static sfsistat
+on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *sa)
+{
+	struct connection *c = connection_of(ctx);
+	bool named = host != NULL && host[0] != '[' &&
+	    strcmp(host, "unknown") != 0;
+
+	free(c->address);
+	free(c->name);
+	free(c->listener);
+	c->address = address_text(sa);
+	c->name = mem_strdup(named ? host : "");
+	c->listener = mem_strdup(macro(ctx, "{daemon_name}"));
+	c->local = macro(ctx, "{daemon_addr}")[0] == '\0' &&
+	    (strcmp(c->address, "127.0.0.1") == 0 ||
+	    strcmp(c->address, "::1") == 0);
+	return proceed(c, SMFIP_NR_CONN);
+}
+
+/* ESMTP parameters, as one text. */
+static char *
+join(char **argv)
+{
+	struct buf text;
+
+	buf_init(&text, 16384);
+	for (size_t i = 0; argv[i] != NULL; i++)
+		buf_printf(&text, "%s%s", i == 0 ? "" : " ", argv[i]);
+	return buf_take(&text);
+}
+
+static void
+set(char **to, const char *text)
+{
+	free(*to);
+	*to = mem_strdup(text);
+}
+
+static sfsistat
+on_mail(SMFICTX *ctx, char **argv)
+{
+	struct connection *c = connection_of(ctx);
+	const char *login = macro(ctx, "{auth_authen}");
+	char *parameters = join(argv + 1);
+
+	message_free(&c->m);
+	memset(&c->failed, 0, sizeof(c->failed));
+	c->m = message_new(pipeline_place(pipeline));
+	set(&c->m->client_address, c->address == NULL ? "" : c->address);
+	set(&c->m->client_name, c->name == NULL ? "" : c->name);
+	set(&c->m->listener, c->listener == NULL ? "" : c->listener);
+	c->m->local = c->local;
+	if (login[0] != '\0')
+		set(&c->m->authenticated, login);
+	message_set_sender(c->m, argv[0], parameters);
+	free(parameters);
+	return proceed(c, SMFIP_NR_MAIL);
+}
+
+static sfsistat
+on_rcpt(SMFICTX *ctx, char **argv)
+{
+	struct connection *c = connection_of(ctx);
+	char *parameters = join(argv + 1);
+
+	if (c->m != NULL)
+		message_add_recipient(c->m, argv[0], parameters);
+	free(parameters);
+	return proceed(c, SMFIP_NR_RCPT);
+}
+
+static sfsistat
+on_data(SMFICTX *ctx)
+{
+	return proceed(connection_of(ctx), SMFIP_NR_DATA);
+}
+
+static sfsistat
+on_header(SMFICTX *ctx, char *name, char *value)
+{
+	struct connection *c = connection_of(ctx);
+
+	if (c->m != NULL && c->failed.kind == ERROR_NONE)
+		(void)!message_add_header(c->m, name, value, &c->failed);
+	return proceed(c, SMFIP_NR_HDR);
+}
+
+static sfsistat
+on_end_of_header(SMFICTX *ctx)
+{
+	return proceed(connection_of(ctx), SMFIP_NR_EOH);
+}
+
+static sfsistat
+on_body(SMFICTX *ctx, unsigned char *p, size_t n)
+{
+	struct connection *c = connection_of(ctx);
+
+	if (c->m != NULL && c->failed.kind == ERROR_NONE)
+		(void)!spool_write(c->m->body, p, n, &c->failed);
+	return proceed(c, SMFIP_NR_BODY);
+}
+
+static void
+count(const struct report *r)
+{
+	atomic_fetch_add(&counters.messages, 1);
+	if (r->outcome.kind == OUTCOME_REJECT)
+		atomic_fetch_add(&counters.bounced, 1);
+	else if (r->outcome.kind == OUTCOME_TEMPFAIL)
+		atomic_fetch_add(&counters.deferred, 1);
+	else if (r->certificate != NULL)
+		atomic_fetch_add(&counters.signed_, 1);
+	if (r->verdict.signature == SIGNATURE_PASS)
+		atomic_fetch_add(&counters.pass, 1);
+	else if (r->verdict.signature != SIGNATURE_NONE)
+		atomic_fetch_add(&counters.fail, 1);
+}
+
+static void
+log_report(const struct report *r, const struct message *m, int64_t began)
+{
+	int64_t ms = clock_monotonic_ms() - began;
+	struct buf line;
+
+	buf_init(&line, 4096);
+	report_log_line(r, m, &line);
+	log_info("%s: %s delay=%lld.%03lld", m->queue_id, buf_text(&line),
+	    (long long)ms / 1000, (long long)ms % 1000);
+	buf_clear(&line);
+}
+
+/* Collecting failed: nothing was decided, nothing may pass. */
+static sfsistat
+answer_failure(SMFICTX *ctx, const struct connection *c)
+{
+	struct outcome o = {0};
+	sfsistat answer;
+
+	log_error("%s: %s", c->m->queue_id, c->failed.text);
+	if (c->failed.kind == ERROR_PERM)
+		outcome_reject(&o, "5.6.0", "%s", c->failed.text);
+	else
+		outcome_tempfail(&o, "4.3.1", "temporary storage problem");
+	answer = writeback(ctx, &o, c->m->queue_id);
+	outcome_clear(&o);
+	atomic_fetch_add(&counters.deferred, 1);
+	return answer;
+}
+
+static sfsistat
+on_end_of_message(SMFICTX *ctx)
+{
+	struct connection *c = connection_of(ctx);
+	int64_t began = clock_monotonic_ms();
+	static const struct pipeline_options options;
+	struct report r;
+	sfsistat answer;
+
+	if (c->m == NULL)
+		return SMFIS_TEMPFAIL;
+	set(&c->m->queue_id, macro(ctx, "i"));
+	if (c->failed.kind == ERROR_NONE)
+		(void)!spool_finish(c->m->body, &c->failed);
+	if (c->failed.kind != ERROR_NONE) {
+		answer = answer_failure(ctx, c);
+	} else {
+		pipeline_run(pipeline, c->m, &options, &r);
+		log_report(&r, c->m, began);
+		count(&r);
+		smfi_progress(ctx);
+		answer = writeback(ctx, &r.outcome, c->m->queue_id);
+		report_clear(&r);
+	}
+	message_free(&c->m);
+	return answer;
+}
+
+static sfsistat
+on_abort(SMFICTX *ctx)
+{
+	message_free(&connection_of(ctx)->m);
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_close(SMFICTX *ctx)
+{
+	struct connection *c = smfi_getpriv(ctx);
+
+	if (c == NULL)
+		return SMFIS_CONTINUE;
+	message_free(&c->m);
+	free(c->address);
+	free(c->name);
+	free(c->listener);
+	free(c);
+	smfi_setpriv(ctx, NULL);
+	return SMFIS_CONTINUE;
+}
+
+bool
+callbacks_register(struct pipeline *p, struct error *err)
+{
+	struct smfiDesc description = {
+		.xxfi_name = (char *)"milter-smime",
+		.xxfi_version = SMFI_VERSION,
+		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY,
+		.xxfi_connect = on_connect,
+		.xxfi_envfrom = on_mail,
+		.xxfi_envrcpt = on_rcpt,
+		.xxfi_header = on_header,
+		.xxfi_eoh = on_end_of_header,
+		.xxfi_body = on_body,
+		.xxfi_eom = on_end_of_message,
+		.xxfi_abort = on_abort,
+		.xxfi_close = on_close,
+		.xxfi_data = on_data,
+		.xxfi_negotiate = on_negotiate,
+	};
+
+	pipeline = p;
+	if (smfi_register(description) != MI_SUCCESS)
+		return error_perm(err, "libmilter refused to register");
+	return true;
+}
+
+void
+callbacks_status(struct buf *out)
+{
+	buf_printf(out, "\"messages\": %lu, \"signed\": %lu, "
+	    "\"verified\": %lu, \"not_verified\": %lu, \"bounced\": %lu, "
+	    "\"deferred\": %lu", counters.messages, counters.signed_,
+	    counters.pass, counters.fail, counters.bounced,
+	    counters.deferred);
+}

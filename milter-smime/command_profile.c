@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `postseal smime profile` and `postfix-config`: what the settings say.
+ */
+#include "command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <jansson.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/table.h"
+#include "smime_settings.h"
+
+static json_t *
+profile_json(const char *name, const struct sending_profile_settings *p)
+{
+	static const char *const modes[] = {"sign"};
+	static const char *const sign_modes[] = {"detached", "opaque"};
+	static const char *const digests[] = {"sha256", "sha384", "sha512"};
+	static const char *const rules[] = {"rfc8550", "strict"};
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "name", name,
+	    "mode", modes[p->mode], "signing_certificate",
+	    p->signing_certificate, "sign_mode", sign_modes[p->sign_mode],
+	    "digest", digests[p->digest], "key_usage", rules[p->key_usage],
+	    "sign_signed", p->sign_signed);
+}
+
+static const char *
+field(const json_t *j, const char *key)
+{
+	return json_string_value(json_object_get(j, key));
+}
+
+/* All profiles, or those whose name or certificate holds `text`. */
+static int
+list(const struct settings *s, const char *text, bool as_json)
+{
+	struct table t = {.columns = 5};
+	json_t *all = json_array();
+
+	table_row(&t, "NAME", "MODE", "CERTIFICATE", "SIGN MODE", "DIGEST");
+	for (size_t i = 0; i < settings_count(s, "sending-profile"); i++) {
+		const char *name;
+		const struct sending_profile_settings *p = settings_at(s,
+		    "sending-profile", i, &name);
+		json_t *j = profile_json(name, p);
+
+		if (text == NULL || strcasestr(name, text) != NULL ||
+		    strcasestr(p->signing_certificate, text) != NULL) {
+			table_row(&t, name, field(j, "mode"),
+			    field(j, "signing_certificate"),
+			    field(j, "sign_mode"), field(j, "digest"));
+			json_array_append(all, j);
+		}
+		json_decref(j);
+	}
+	if (as_json) {
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		printf("\n");
+	} else {
+		table_print(&t, stdout);
+	}
+	table_clear(&t);
+	json_decref(all);
+	return EX_OK;
+}
+
+static int
+show(const struct settings *s, const char *name, bool as_json)
+{
+	const struct sending_profile_settings *p = settings_find(s,
+	    "sending-profile", name);
+	const json_t *value;
+	const char *key;
+	json_t *j;
+
+	if (p == NULL) {
+		log_error("there is no sending profile %s", name);
+		return EX_DATAERR;
+	}
+	j = profile_json(name, p);
+	if (as_json) {
+		json_dumpf(j, stdout, JSON_INDENT(2));
+		printf("\n");
+	} else {
+		printf("sending-profile %s {\n", name);
+		json_object_foreach(j, key, value) {
+			if (strcmp(key, "name") == 0)
+				continue;
+			printf("\t%s = %s\n", key, json_is_string(value) ?
+			    json_string_value(value) :
+			    json_is_true(value) ? "yes" : "no");
+		}
+		printf("}\n");
+	}
+	json_decref(j);
+	return EX_OK;
+}
+
+int
+command_profile(const struct settings *s, int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "";
+	bool json = argc > 2 && strcmp(argv[argc - 1], "--json") == 0;
+	int rest = argc - 2 - (json ? 1 : 0);
+
+	if (strcmp(word, "list") == 0 && rest == 0)
+		return list(s, NULL, json);
+	if (strcmp(word, "search") == 0 && rest == 1)
+		return list(s, argv[2], json);
+	if (strcmp(word, "show") == 0 && rest == 1)
+		return show(s, argv[2], json);
+	log_error("profile: write list, show NAME or search TEXT, each with "
+	    "--json if wanted");
+	return EX_USAGE;
+}
+
+/* Paths inside Postfix's queue directory are written relative to it. */
+static char *
+milter_name(const char *listen)
+{
+	const char *queue = "unix:/var/spool/postfix/";
+
+	if (strncmp(listen, queue, strlen(queue)) == 0)
+		return mem_printf("unix:%s", listen + strlen(queue));
+	return mem_strdup(listen);
+}
+
+int
+command_postfix_config(const struct settings *s, int argc, char **argv)
+{
+	const struct milter_smime_settings *own = settings_get(s,
+	    "milter-smime");
+	char *name = milter_name(own->listen);
+
+	(void)argc;
+	(void)argv;
+	printf("# main.cf; milters that refuse recipients stand before ours, "
+	    "DKIM signers behind\n"
+	    "smtpd_milters = %s\n"
+	    "non_smtpd_milters = $smtpd_milters\n"
+	    "milter_default_action = tempfail\n"
+	    "# master.cf, under the submission service: what "
+	    "listener:submission matches\n"
+	    "#   -o milter_macro_daemon_name=submission\n", name);
+	free(name);
+	return EX_OK;
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `postseal smime test`: the milter's pipeline on a message file.  Nothing
+ * is sent, nothing is changed.
+ */
+#include "command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <jansson.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "pipeline.h"
+#include "smime_settings.h"
+
+struct request {
+	const char *from, *client, *client_name, *listener, *authenticated;
+	const char *trust, *out, *file;
+	struct strvec to;
+	bool local, json;
+	struct pipeline_options options;
+};
+
+enum choice { OPT_FROM = 256, OPT_TO, OPT_CLIENT, OPT_NAME, OPT_LISTENER,
+	OPT_AUTH, OPT_LOCAL, OPT_DIRECTION, OPT_AT, OPT_TRUST, OPT_JSON,
+	OPT_OUT };
+
+static const struct option options[] = {
+	{"from", required_argument, NULL, OPT_FROM},
+	{"to", required_argument, NULL, OPT_TO},
+	{"client", required_argument, NULL, OPT_CLIENT},
+	{"client-name", required_argument, NULL, OPT_NAME},
+	{"listener", required_argument, NULL, OPT_LISTENER},
+	{"authenticated", required_argument, NULL, OPT_AUTH},
+	{"local", no_argument, NULL, OPT_LOCAL},
+	{"direction", required_argument, NULL, OPT_DIRECTION},
+	{"at", required_argument, NULL, OPT_AT},
+	{"trust", required_argument, NULL, OPT_TRUST},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"out", required_argument, NULL, OPT_OUT},
+	{NULL, 0, NULL, 0},
+};
+
+static bool
+set_direction(struct request *r, const char *text)
+{
+	if (strcmp(text, "outgoing") == 0)
+		r->options.direction = FORCE_OUTGOING;
+	else if (strcmp(text, "incoming") == 0)
+		r->options.direction = FORCE_INCOMING;
+	else
+		log_error("--direction %s: write outgoing or incoming", text);
+	return r->options.direction != DIRECTION_BY_CLIENT;
+}
+
+static bool
+set_time(const char *text)
+{
+	time_t at;
+
+	if (!clock_parse(text, &at)) {
+		log_error("--at %s: write 2026-01-31, 2026-01-31T12:00:00Z or "
+		    "@SECONDS", text);
+		return false;
+	}
+	clock_set(at);
+	return true;
+}
+
+static bool
+take_option(struct request *r, int c)
+{
+	switch (c) {
+	case OPT_FROM:
+		r->from = optarg;
+		return true;
+	case OPT_TO:
+		strvec_add(&r->to, optarg);
+		return true;
+	case OPT_CLIENT:
+		r->client = optarg;
+		return true;
+	case OPT_NAME:
+		r->client_name = optarg;
+		return true;
+	case OPT_LISTENER:
+		r->listener = optarg;
+		return true;
+	case OPT_AUTH:
+		r->authenticated = optarg;
+		return true;
+	case OPT_LOCAL:
+		r->local = true;
+		return true;
+	case OPT_DIRECTION:
+		return set_direction(r, optarg);
+	case OPT_AT:
+		return set_time(optarg);
+	case OPT_TRUST:
+		r->trust = optarg;
+		return true;
+	case OPT_JSON:
+		r->json = true;
+		return true;
+	case OPT_OUT:
+		r->out = optarg;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
+parse_arguments(struct request *r, int argc, char **argv)
+{
+	int c;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (!take_option(r, c))
+			return false;
+	if (optind + 1 != argc) {
+		log_error("test: name one message file, or - for standard "
+		    "input");
+		return false;
+	}
+	r->file = argv[optind];
+	return true;
+}
+
+static void
+set(char **to, const char *text)
+{
+	if (text == NULL)
+		return;
+	free(*to);
+	*to = mem_strdup(text);
+}
+
+/* With no --to: those the message itself names. */
+static void
+add_named_recipients(struct message *m)
+{
+	static const char *const names[] = {"To", "Cc"};
+	struct strvec list = {0};
+	struct error ignored;
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct header *h = message_header(m, names[i], 0);
+
+		if (h != NULL && !mailaddr_list(h->value, strlen(h->value),
+		    &list, &ignored))
+			strvec_clear(&list);
+	}
+	for (size_t i = 0; i < list.n; i++)
+		message_add_recipient(m, list.v[i], "");
+	if (m->nrecipients == 0)
+		message_add_recipient(m, "<postmaster>", "");
+	strvec_clear(&list);
+}
+
+static bool
+fill_message(const struct request *r, struct message *m, struct error *err)
+{
+	FILE *f = strcmp(r->file, "-") == 0 ? stdin : fopen(r->file, "rb");
+	struct mailaddr from = {0};
+	struct error ignored;
+	char *sender;
+	bool ok;
+
+	if (f == NULL)
+		return error_errno(err, "cannot open %s", r->file);
+	ok = message_read(m, f, err);
+	if (f != stdin)
+		fclose(f);
+	if (!ok)
+		return false;
+	set(&m->queue_id, "test");
+	set(&m->client_address, r->client);
+	set(&m->client_name, r->client_name);
+	set(&m->listener, r->listener);
+	set(&m->authenticated, r->authenticated);
+	m->local = r->local;
+	if (r->from != NULL) {
+		message_set_sender(m, r->from, "");
+	} else if (message_from(m, &from, &ignored)) {
+		sender = mailaddr_format(&from);
+		message_set_sender(m, sender, "");
+		free(sender);
+	}
+	mailaddr_clear(&from);
+	for (size_t i = 0; i < r->to.n; i++)
+		message_add_recipient(m, r->to.v[i], "");
+	if (r->to.n == 0)
+		add_named_recipients(m);
+	return true;
+}
+
+/* --- what to show ---------------------------------------------------------- */
+
+/* JSON is UTF-8; what is not is shown escaped. */
+static json_t *
+text_json(const char *text)
+{
+	struct buf escaped;
+	json_t *j;
+
+	if (text == NULL)
+		return json_null();
+	buf_init(&escaped, 4 * strlen(text) + 1);
+	log_escape(&escaped, text, strlen(text));
+	j = json_string(buf_text(&escaped));
+	buf_clear(&escaped);
+	return j;
+}
+
+static void
+put(json_t *object, const char *key, const char *text)
+{
+	json_object_set_new(object, key, text_json(text));
+}
+
+static const char *
+disposition_name(const struct report *r)
+{
+	switch (r->outcome.kind) {
+	case OUTCOME_REJECT:
+		return "bounce";
+	case OUTCOME_TEMPFAIL:
+		return "defer";
+	case OUTCOME_PASS:
+		break;
+	}
+	return "pass";
+}
+
+static json_t *
+steps_json(const struct delivery *d)
+{
+	json_t *steps = json_array();
+
+	if (d->verify)
+		json_array_append_new(steps, json_string("verify"));
+	if (d->remove_signature)
+		json_array_append_new(steps, json_string("remove-signature"));
+	if (d->sign)
+		json_array_append_new(steps, json_string("sign"));
+	return steps;
+}
+
+static json_t *
+deliveries_json(const struct report *r, const struct message *m)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->plan.n; i++) {
+		const struct delivery *d = &r->plan.deliveries[i];
+		json_t *one = json_object(), *recipients = json_array();
+
+		for (size_t n = 0; n < d->nrecipients; n++) {
+			const struct recipient *to =
+			    &m->recipients[d->recipients[n]];
+			char *text = mailaddr_format(&to->address);
+
+			json_array_append_new(recipients, text_json(
+			    text[0] == '\0' ? to->text : text));
+			free(text);
+		}
+		json_object_set_new(one, "recipients", recipients);
+		json_object_set_new(one, "steps", steps_json(d));
+		put(one, "disposition", disposition_name(r));
+		if (d->sign)
+			put(one, "profile", d->profile);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *
+report_json(const struct report *r, const struct message *m)
+{
+	const struct verdict *v = &r->verdict;
+	json_t *j = json_object(), *signers = json_array();
+
+	json_object_set_new(j, "gateway_message",
+	    json_boolean(v->gateway_message));
+	json_object_set_new(j, "gateway_verified",
+	    json_boolean(v->gateway_verified));
+	put(j, "signature", verdict_signature_name(v->signature));
+	put(j, "reason", v->reason);
+	put(j, "digest", verdict_check_name(v->digest));
+	put(j, "chain", verdict_check_name(v->chain));
+	put(j, "revocation", verdict_check_name(v->revocation));
+	put(j, "identity", verdict_check_name(v->identity));
+	for (size_t i = 0; i < v->nsigners; i++) {
+		json_t *one = json_object();
+
+		put(one, "address", v->signers[i].address);
+		put(one, "serial", v->signers[i].serial);
+		put(one, "issuer", v->signers[i].issuer);
+		put(one, "subject", v->signers[i].subject);
+		json_array_append_new(signers, one);
+	}
+	json_object_set_new(j, "signers", signers);
+	json_object_set_new(j, "decrypted", json_boolean(v->decrypted));
+	json_object_set_new(j, "deliveries", deliveries_json(r, m));
+	put(j, "direction", r->outgoing ? "outgoing" : "incoming");
+	put(j, "sender_group", r->flow.group);
+	put(j, "certificate", r->certificate);
+	put(j, "sign_mode", r->signed_as);
+	if (r->outcome.kind != OUTCOME_PASS)
+		json_object_set_new(j, "reply", json_sprintf("%s %s %s",
+		    r->outcome.code, r->outcome.status, r->outcome.text));
+	return j;
+}
+
+static void
+print_json_value(const json_t *value)
+{
+	const json_t *element;
+	size_t i;
+
+	if (json_is_string(value))
+		printf("%s", json_string_value(value));
+	else if (json_is_boolean(value))
+		printf("%s", json_is_true(value) ? "yes" : "no");
+	else if (json_is_array(value))
+		json_array_foreach(value, i, element) {
+			printf("%s", i == 0 ? "" : " ");
+			print_json_value(element);
+		}
+	else
+		printf("-");
+}
+
+/* The same for people. */
+static void
+print_report(const json_t *j)
+{
+	const json_t *value, *element;
+	const char *key;
+	size_t i;
+
+	json_object_foreach((json_t *)j, key, value) {
+		bool nested = json_is_array(value);
+
+		if (!nested) {
+			printf("%-17s ", key);
+			print_json_value(value);
+			printf("\n");
+			continue;
+		}
+		json_array_foreach(value, i, element) {
+			const json_t *inner;
+			const char *name;
+
+			printf("%-17s", i == 0 ? key : "");
+			json_object_foreach((json_t *)element, name, inner) {
+				printf(" %s: ", name);
+				print_json_value(inner);
+				printf(";");
+			}
+			printf("\n");
+		}
+	}
+}
+
+static bool
+write_result(const struct request *r, const struct report *report,
+    const struct message *m, struct error *err)
+{
+	char *path;
+	FILE *f;
+	bool ok;
+
+	if (r->out == NULL || report->outcome.kind != OUTCOME_PASS)
+		return true;
+	path = mem_printf("%s/1.eml", r->out);
+	f = fopen(path, "wb");
+	ok = f != NULL && outcome_write(&report->outcome, m, f);
+	if (f != NULL && fclose(f) != 0)
+		ok = false;
+	if (!ok)
+		error_errno(err, "cannot write %s", path);
+	free(path);
+	return ok;
+}
+
+static int
+run(struct pipeline *p, const struct request *r)
+{
+	struct message *m = message_new(pipeline_place(p));
+	struct report report = {0};
+	struct error err = {0};
+	json_t *j = NULL;
+	int code = EX_OK;
+
+	if (!fill_message(r, m, &err)) {
+		code = command_failed(&err);
+		goto out;
+	}
+	pipeline_run(p, m, &r->options, &report);
+	j = report_json(&report, m);
+	if (r->json) {
+		json_dumpf(j, stdout, JSON_INDENT(2));
+		printf("\n");
+	} else {
+		print_report(j);
+	}
+	if (!write_result(r, &report, m, &err))
+		code = command_failed(&err);
+out:
+	json_decref(j);
+	report_clear(&report);
+	message_free(&m);
+	return code;
+}
+
+int
+command_test(const struct settings *s, int argc, char **argv)
+{
+	struct request r = {.options = {.always_judge = true}};
+	struct pipeline *p = NULL;
+	struct error err = {0};
+	int code = EX_USAGE;
+
+	if (!parse_arguments(&r, argc, argv))
+		goto out;
+	if (!command_drop(s)) {
+		code = EX_NOPERM;
+		goto out;
+	}
+	p = pipeline_open(s, r.trust, &err);
+	code = p == NULL ? command_failed(&err) : run(p, &r);
+out:
+	pipeline_close(&p);
+	strvec_clear(&r.to);
+	return code;
+}

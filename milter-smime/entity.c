@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "entity.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "mime.h"
+#include "transfer.h"
+
+#define FIELDS_MAX 200 /* of Content-*; mail has five */
+#define LINE_LIMIT 998 /* RFC 5321 4.5.3.1.6 without CRLF */
+
+/* --- what is in some bytes ----------------------------------------------- */
+
+struct scan {
+	bool eight_bit, nul, bare_cr, bare_lf, long_line; /* hard */
+	bool blank_end, from_line;			  /* soft */
+	size_t count8;
+};
+
+static size_t
+count_eight_bit(const char *p, size_t n)
+{
+	size_t count = 0, i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t w;
+
+		memcpy(&w, p + i, 8);
+		w &= UINT64_C(0x8080808080808080);
+		if (w != 0)
+			count += (size_t)__builtin_popcountll(w);
+	}
+	for (; i < n; i++)
+		count += (unsigned char)p[i] >> 7;
+	return count;
+}
+
+static void
+scan_line(const char *p, size_t n, struct scan *s)
+{
+	if (n > LINE_LIMIT)
+		s->long_line = true;
+	if (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
+		s->blank_end = true;
+	if (n >= 5 && p[0] == 'F' && memcmp(p, "From ", 5) == 0)
+		s->from_line = true;
+	if (!s->bare_cr && memchr(p, '\r', n) != NULL)
+		s->bare_cr = true;
+}
+
+static void
+scan_bytes(const char *p, size_t n, struct scan *s)
+{
+	size_t off = 0;
+
+	memset(s, 0, sizeof(*s));
+	s->count8 = count_eight_bit(p, n);
+	s->eight_bit = s->count8 > 0;
+	s->nul = n > 0 && memchr(p, '\0', n) != NULL;
+	while (off < n) {
+		const char *nl = memchr(p + off, '\n', n - off);
+		size_t end = nl == NULL ? n : (size_t)(nl - p);
+		size_t text = end;
+
+		if (nl != NULL && text > off && p[text - 1] == '\r')
+			text--;
+		else if (nl != NULL)
+			s->bare_lf = true;
+		scan_line(p + off, text - off, s);
+		off = nl == NULL ? n : end + 1;
+	}
+}
+
+static bool
+is_hard(const struct scan *s)
+{
+	return s->eight_bit || s->nul || s->bare_cr || s->bare_lf ||
+	    s->long_line;
+}
+
+/* --- making entities ----------------------------------------------------- */
+
+void
+entity_init(struct entity *e)
+{
+	memset(e, 0, sizeof(*e));
+	buf_init(&e->head, 2 * MESSAGE_MAX_HEADER_BYTES);
+}
+
+void
+entity_clear(struct entity *e)
+{
+	buf_clear(&e->head);
+	pieces_clear(&e->body);
+}
+
+/* Folds come as LF; the entity has CRLF. */
+static void
+add_field(struct buf *head, const char *name, const char *value)
+{
+	buf_printf(head, "%s:", name);
+	for (const char *p = value; *p != '\0'; p++) {
+		if (*p == '\r')
+			continue;
+		if (*p == '\n')
+			buf_putc(head, '\r');
+		buf_putc(head, *p);
+	}
+	buf_puts(head, "\r\n");
+}
+
+bool
+entity_from_message(const struct message *m, struct entity *e,
+    struct error *err)
+{
+	const char *body = spool_data(m->body);
+	size_t n = spool_len(m->body), fields = 0;
+
+	if (message_header(m, "Content-Type", 0) == NULL)
+		buf_printf(&e->head, "Content-Type: text/plain; charset=%s\r\n",
+		    count_eight_bit(body, n) == 0 ? "us-ascii" :
+						    "unknown-8bit");
+	for (size_t i = 0; i < m->nheaders; i++) {
+		if (strncasecmp(m->headers[i].name, "Content-", 8) != 0)
+			continue;
+		add_field(&e->head, m->headers[i].name, m->headers[i].value);
+		fields++;
+	}
+	if (e->head.overflow || fields > FIELDS_MAX)
+		return error_perm(err, "more than %d Content- header fields, "
+		    "or too long ones", FIELDS_MAX);
+	pieces_add(&e->body, body, n);
+	return true;
+}
+
+/* Header lines of unknown origin: CRLF line ends, no CR or NUL alone. */
+static void
+add_clean(struct buf *head, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '\n')
+			buf_puts(head, "\r\n");
+		else if (p[i] != '\r' && p[i] != '\0')
+			buf_putc(head, p[i]);
+	}
+}
+
+bool
+entity_from_bytes(const char *p, size_t n, struct entity *e,
+    struct error *err)
+{
+	struct mime_span head, body;
+	size_t off = 0;
+
+	mime_divide(p, n, &head, &body);
+	if (head.len > MESSAGE_MAX_HEADER_BYTES)
+		return error_perm(err, "the header lines inside the signature "
+		    "are too long");
+	while (off < head.len) {
+		size_t next = off;
+
+		do {
+			const char *nl = memchr(p + next, '\n',
+			    head.len - next);
+
+			next = nl == NULL ? head.len : (size_t)(nl - p) + 1;
+		} while (next < head.len && (p[next] == ' ' ||
+		    p[next] == '\t'));
+		if (strncasecmp(p + off, "Content-", 8) == 0)
+			add_clean(&e->head, p + off, next - off);
+		off = next;
+	}
+	if (e->head.len > 0 && e->head.data[e->head.len - 1] != '\n')
+		buf_puts(&e->head, "\r\n");
+	pieces_add(&e->body, p + body.off, body.len);
+	return true;
+}
+
+/* --- canonical form ------------------------------------------------------ */
+
+struct canon {
+	const char *p; /* the body */
+	const struct mime *m;
+	const struct spool_place *place;
+	struct pieces out;
+	struct buf head; /* the new head of the entity itself */
+	bool left;
+	struct error *err;
+};
+
+/* Unchanged bytes: grows the last piece when they follow it. */
+static void
+copy_span(struct canon *c, size_t off, size_t len)
+{
+	struct piece *last = c->out.n > 0 ? &c->out.v[c->out.n - 1] : NULL;
+
+	if (last != NULL && last->data + last->len == c->p + off) {
+		last->len += len;
+		c->out.len += len;
+	} else {
+		pieces_add(&c->out, c->p + off, len);
+	}
+}
+
+/* Unchanged bytes outside any leaf: can they travel? */
+static void
+copy_checked(struct canon *c, size_t off, size_t len)
+{
+	struct scan s;
+
+	scan_bytes(c->p + off, len, &s);
+	c->left |= is_hard(&s);
+	copy_span(c, off, len);
+}
+
+/* Header lines: raw 8-bit bytes in them pass every hop we know of. */
+static void
+check_head(struct canon *c, const char *head, size_t n)
+{
+	struct scan s;
+
+	scan_bytes(head, n, &s);
+	c->left |= s.nul || s.bare_cr || s.bare_lf || s.long_line;
+}
+
+static const char *
+encoding_name(enum mime_encoding encoding)
+{
+	static const char *const names[] = {
+		"7bit", "8bit", "binary", "quoted-printable", "base64", ""};
+
+	return names[encoding];
+}
+
+/* head with its Content-Transfer-Encoding fields replaced by one. */
+static void
+relabel(const char *head, size_t n, enum mime_encoding encoding,
+    struct buf *out)
+{
+	struct mime_span line, value;
+	size_t off = 0;
+	bool done = false;
+
+	while (mime_find_field(head + off, n - off,
+	    "Content-Transfer-Encoding", &line, &value)) {
+		buf_append(out, head + off, line.off);
+		if (!done)
+			buf_printf(out, "Content-Transfer-Encoding: %s\r\n",
+			    encoding_name(encoding));
+		done = true;
+		off += line.off + line.len;
+	}
+	buf_append(out, head + off, n - off);
+	if (out->len > 0 && out->data[out->len - 1] != '\n')
+		buf_puts(out, "\r\n");
+	if (!done)
+		buf_printf(out, "Content-Transfer-Encoding: %s\r\n",
+		    encoding_name(encoding));
+}
+
+/*
+ * Emits a part's header lines and blank line; encoding says what they must
+ * say, MIME_OTHER that they stay.
+ */
+static void
+put_head(struct canon *c, const struct mime_part *part,
+    enum mime_encoding encoding)
+{
+	bool is_top = part->parent < 0;
+	struct buf text;
+
+	if (is_top && encoding != MIME_OTHER) {
+		buf_init(&text, c->head.max);
+		relabel(buf_text(&c->head), c->head.len, encoding, &text);
+		buf_clear(&c->head);
+		c->head = text;
+	}
+	if (is_top) {
+		check_head(c, buf_text(&c->head), c->head.len);
+		return;
+	}
+	check_head(c, c->p + part->head.off, part->head.len);
+	if (encoding == MIME_OTHER) {
+		copy_span(c, part->head.off, part->body.off - part->head.off);
+		return;
+	}
+	buf_init(&text, MESSAGE_MAX_HEADER_BYTES);
+	relabel(c->p + part->head.off, part->head.len, encoding, &text);
+	buf_puts(&text, "\r\n");
+	if (text.overflow)
+		c->left = true;
+	pieces_keep_text(&c->out, &text);
+}
+
+/* Decodes p by one encoding and writes it in another. */
+static struct spool *
+recode(struct canon *c, const char *p, size_t n, enum mime_encoding from,
+    enum mime_encoding to)
+{
+	struct spool *plain = NULL, *coded = spool_new(c->place);
+	bool ok = true;
+
+	if (from == MIME_BASE64 || from == MIME_QUOTED_PRINTABLE) {
+		plain = spool_new(c->place);
+		ok = transfer_decode(p, n, from, plain, c->err) &&
+		    spool_finish(plain, c->err);
+		if (ok) {
+			p = spool_data(plain);
+			n = spool_len(plain);
+		}
+	}
+	ok = ok && transfer_encode(p, n, to, coded, c->err) &&
+	    spool_finish(coded, c->err);
+	spool_free(&plain);
+	if (!ok)
+		spool_free(&coded);
+	return coded;
+}
+
+static bool
+is_text(const char *head, size_t n)
+{
+	struct mime_span line, value;
+	struct mime_value v;
+	bool text;
+
+	if (!mime_find_field(head, n, "Content-Type", &line, &value))
+		return true;
+	mime_value_parse(head + value.off, value.len, &v);
+	text = v.type[0] == '\0' || strncmp(v.type, "text/", 5) == 0 ||
+	    strncmp(v.type, "message/", 8) == 0;
+	mime_value_clear(&v);
+	return text;
+}
+
+/* A leaf's body in an encoding that travels; false when out of room. */
+static bool
+put_recoded(struct canon *c, const struct mime_part *part, const char *p,
+    enum mime_encoding from, enum mime_encoding to)
+{
+	struct spool *s = recode(c, p, part->body.len, from, to);
+
+	if (s == NULL)
+		return false;
+	put_head(c, part, to);
+	pieces_keep_spool(&c->out, &s);
+	/* In a multipart the delimiter brings the last line end. */
+	if (to == MIME_BASE64 && part->parent >= 0 && c->out.len >= 2) {
+		c->out.v[c->out.n - 1].len -= 2;
+		c->out.len -= 2;
+	}
+	return true;
+}
+
+/* The multipart without usable boundary, too deep ones: no leaf, no parts. */
+static bool
+is_composite(const char *head, size_t n)
+{
+	struct mime_span line, value;
+	struct mime_value v;
+	bool composite = false;
+
+	if (mime_find_field(head, n, "Content-Type", &line, &value)) {
+		mime_value_parse(head + value.off, value.len, &v);
+		composite = strncmp(v.type, "multipart/", 10) == 0;
+		mime_value_clear(&v);
+	}
+	return composite;
+}
+
+static bool
+put_leaf(struct canon *c, const struct mime_part *part)
+{
+	const char *head = part->parent < 0 ? buf_text(&c->head) :
+	    c->p + part->head.off;
+	size_t nhead = part->parent < 0 ? c->head.len : part->head.len;
+	const char *body = c->p + part->body.off;
+	enum mime_encoding from = mime_encoding(head, nhead), to;
+	struct scan s;
+
+	scan_bytes(body, part->body.len, &s);
+	if (!is_hard(&s) && !s.blank_end && !s.from_line) {
+		put_head(c, part, from == MIME_8BIT || from == MIME_BINARY ?
+		    MIME_7BIT : MIME_OTHER);
+		copy_span(c, part->body.off, part->body.len);
+		return true;
+	}
+	if (from == MIME_OTHER || is_composite(head, nhead)) {
+		put_head(c, part, MIME_OTHER);
+		copy_checked(c, part->body.off, part->body.len);
+		return true;
+	}
+	if (from == MIME_BASE64 || from == MIME_QUOTED_PRINTABLE)
+		to = from;
+	else
+		to = is_text(head, nhead) && !s.nul &&
+		    s.count8 <= part->body.len / 3 ?
+		    MIME_QUOTED_PRINTABLE : MIME_BASE64;
+	return put_recoded(c, part, body, from, to);
+}
+
+static bool put_part(struct canon *c, size_t index);
+
+/*
+ * A multipart or embedded message: its children, and between them the
+ * delimiter lines, preamble and epilogue as they are.
+ */
+static bool
+put_composite(struct canon *c, size_t index)
+{
+	const struct mime_part *part = &c->m->parts[index];
+	size_t end = part->body.off + part->body.len, pos = part->body.off;
+	const char *head = part->parent < 0 ? buf_text(&c->head) :
+	    c->p + part->head.off;
+	enum mime_encoding from = mime_encoding(head,
+	    part->parent < 0 ? c->head.len : part->head.len);
+
+	put_head(c, part, from == MIME_8BIT || from == MIME_BINARY ?
+	    MIME_7BIT : MIME_OTHER);
+	for (size_t i = index + 1; i < c->m->nparts; i++) {
+		const struct mime_part *child = &c->m->parts[i];
+
+		if (child->parent != (int)index || child->whole.off > end)
+			continue;
+		copy_checked(c, pos, child->whole.off - pos);
+		if (!put_part(c, i))
+			return false;
+		pos = child->whole.off + child->whole.len;
+	}
+	if (pos < end)
+		copy_checked(c, pos, end - pos);
+	return true;
+}
+
+static bool
+put_part(struct canon *c, size_t index)
+{
+	const struct mime_part *part = &c->m->parts[index];
+
+	switch (part->kind) {
+	case MIME_LEAF:
+		return put_leaf(c, part);
+	case MIME_SIGNED:
+		put_head(c, part, MIME_OTHER);
+		copy_checked(c, part->body.off, part->body.len);
+		return true;
+	case MIME_MULTIPART:
+	case MIME_MESSAGE:
+		return put_composite(c, index);
+	}
+	return true;
+}
+
+bool
+entity_canonicalise(struct entity *e, const struct spool_place *place,
+    bool *left, struct error *err)
+{
+	struct canon c = {.place = place, .err = err};
+	struct mime m = {0};
+	bool ok = false;
+
+	*left = false;
+	if (!pieces_flatten(&e->body, place, err))
+		return false;
+	c.p = e->body.n == 0 ? "" : e->body.v[0].data;
+	c.head = e->head;
+	buf_init(&e->head, c.head.max);
+	mime_parse(buf_text(&c.head), c.head.len, c.p, e->body.len, &m);
+	c.m = &m;
+	if (!put_part(&c, 0))
+		goto out;
+	/* The new pieces may point into the old: those live on. */
+	for (size_t i = 0; i < e->body.nspools; i++)
+		pieces_own_spool(&c.out, &e->body.spools[i]);
+	e->body.nspools = 0;
+	pieces_clear(&e->body);
+	e->body = c.out;
+	memset(&c.out, 0, sizeof(c.out));
+	*left = c.left;
+	ok = true;
+out:
+	e->head = c.head;
+	pieces_clear(&c.out);
+	mime_clear(&m);
+	return ok;
+}
+
+bool
+entity_clean(struct entity *e, const struct spool_place *place,
+    struct error *err)
+{
+	struct spool *s;
+	struct scan found;
+	const char *p;
+	size_t n, from = 0;
+
+	if (!pieces_flatten(&e->body, place, err))
+		return false;
+	n = e->body.len;
+	p = n == 0 ? "" : e->body.v[0].data;
+	scan_bytes(p, n, &found);
+	if (!found.nul && !found.bare_cr && !found.bare_lf)
+		return true;
+	s = spool_new(place);
+	for (size_t i = 0; i < n; i++) {
+		bool pair = p[i] == '\r' && i + 1 < n && p[i + 1] == '\n';
+
+		if (pair)
+			i++;
+		else if (p[i] == '\0' || p[i] == '\r' || p[i] == '\n') {
+			if (!spool_write(s, p + from, i - from, err) ||
+			    !spool_write(s, p[i] == '\0' ? " " : "\r\n",
+			    p[i] == '\0' ? 1 : 2, err))
+				goto fail;
+			from = i + 1;
+		}
+	}
+	if (!spool_write(s, p + from, n - from, err) || !spool_finish(s, err))
+		goto fail;
+	pieces_clear(&e->body);
+	pieces_keep_spool(&e->body, &s);
+	return true;
+fail:
+	spool_free(&s);
+	return false;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MILTER_SMIME_OUTCOME_H
+#define MILTER_SMIME_OUTCOME_H
+
+/*
+ * What is to become of a message, as a value: made by the pipeline,
+ * carried out by writeback (milter protocol) or written to a file (dry
+ * run).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "common/error.h"
+#include "entity.h"
+#include "message.h"
+#include "pieces.h"
+
+enum outcome_kind {
+	OUTCOME_PASS,	  /* with the edits, if any */
+	OUTCOME_REJECT,	  /* bounce: the sender gets it back */
+	OUTCOME_TEMPFAIL, /* try later */
+};
+
+enum edit_kind {
+	EDIT_CHANGE, /* the index-th (from 1) field of that name */
+	EDIT_DELETE,
+	EDIT_APPEND,
+	EDIT_PREPEND,
+};
+
+struct edit {
+	enum edit_kind kind;
+	char *name;
+	char *value; /* as in struct header; NULL for EDIT_DELETE */
+	unsigned index;
+};
+
+struct outcome {
+	enum outcome_kind kind;
+	char code[4];	/* "550" */
+	char status[12]; /* "5.7.1" */
+	char text[400]; /* of a reply: what, and what to do */
+	struct edit *edits; /* in the order they must be done */
+	size_t nedits;
+	bool replace_body;
+	struct pieces body;
+};
+
+/* Zeroed memory is "pass as it is". */
+void outcome_clear(struct outcome *o);
+
+void outcome_reject(struct outcome *o, const char *status, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
+void outcome_tempfail(struct outcome *o, const char *status,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Deletes the fields of that name for which pick says so, highest first. */
+void outcome_delete_fields(struct outcome *o, const struct message *m,
+    const char *name, bool (*pick)(const void *context, const char *value),
+    const void *context);
+void outcome_prepend(struct outcome *o, const char *name, const char *value);
+
+/*
+ * The message becomes e: Content-* fields that differ are changed where
+ * they stand, others deleted or added; MIME-Version is added when missing;
+ * the body is replaced.  Takes e's body.
+ */
+void outcome_set_entity(struct outcome *o, const struct message *m,
+    struct entity *e);
+
+/*
+ * Writes the message as it will be (CRLF): for dry runs and tests.
+ * Returns false when f fails.
+ */
+bool outcome_write(const struct outcome *o, const struct message *m,
+    FILE *f);
+
+#endif

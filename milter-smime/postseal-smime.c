@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * postseal-smime: `postseal smime …`.  See postseal-smime(8).
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include "command.h"
+#include "common/log.h"
+#include "common/service.h"
+#include "smime_settings.h"
+
+static const char usage[] =
+    "usage: postseal smime [-c FILE] WORD …\n"
+    "  test [--from A] [--to B]… [--client IP] [--client-name HOST]\n"
+    "       [--listener NAME] [--authenticated USER] [--local]\n"
+    "       [--direction outgoing|incoming] [--at TIME] [--trust FILE]\n"
+    "       [--json] [--out DIR] MESSAGE|-\n"
+    "  key add NAME FILE | list [--json] | show NAME [--json|--pem] |\n"
+    "      remove NAME\n"
+    "  profile list [--json] | show NAME [--json] | search TEXT\n"
+    "  postfix-config\n"
+    "  --self-check --json, --status --json, --describe, -V, --help\n";
+
+static const struct {
+	const char *word;
+	int (*run)(const struct settings *s, int argc, char **argv);
+} words[] = {
+	{"test", command_test},
+	{"key", command_key},
+	{"profile", command_profile},
+	{"postfix-config", command_postfix_config},
+};
+
+int
+command_failed(const struct error *err)
+{
+	log_error("%s", err->text);
+	return err->kind == ERROR_TEMP ? EX_TEMPFAIL : EX_DATAERR;
+}
+
+bool
+command_drop(const struct settings *s)
+{
+	const struct milter_smime_settings *own = settings_get(s,
+	    "milter-smime");
+	struct error err = {0};
+
+	if (service_drop(own->user, &err))
+		return true;
+	log_error("%s", err.text);
+	return false;
+}
+
+/* Private keys pass through `test`: no core file, no debugger. */
+static void
+harden(void)
+{
+	struct rlimit none = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &none);
+	signal(SIGPIPE, SIG_IGN);
+#ifndef __SANITIZE_ADDRESS__
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+static int
+run_word(const struct settings *s, int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (argc > 0 && strcmp(argv[0], words[i].word) == 0)
+			return words[i].run(s, argc, argv);
+	fputs(usage, stderr);
+	return EX_USAGE;
+}
+
+enum choice { OPT_CHECK = 256, OPT_STATUS, OPT_DESCRIBE, OPT_JSON, OPT_HELP };
+
+static const struct option options[] = {
+	{"self-check", no_argument, NULL, OPT_CHECK},
+	{"status", no_argument, NULL, OPT_STATUS},
+	{"describe", no_argument, NULL, OPT_DESCRIBE},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+int
+main(int argc, char **argv)
+{
+	const char *config = SERVICE_CONFIG;
+	struct settings *s;
+	struct error err = {0};
+	int asked = 0, c, code;
+
+	harden();
+	log_open("postseal-smime", "mail", true);
+	while ((c = getopt_long(argc, argv, "+c:V", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			config = optarg;
+			break;
+		case 'V':
+			service_print_version("postseal-smime");
+			return EX_OK;
+		case OPT_DESCRIBE:
+			puts("S/MIME: dry runs, keys of others, profiles");
+			return EX_OK;
+		case OPT_HELP:
+			fputs(usage, stdout);
+			return EX_OK;
+		case OPT_JSON:
+			break;
+		case OPT_CHECK:
+		case OPT_STATUS:
+			asked = c;
+			break;
+		default:
+			fputs(usage, stderr);
+			return EX_USAGE;
+		}
+	}
+	s = settings_read(config, smime_section_types, &err);
+	if (asked == OPT_CHECK) {
+		code = command_self_check(s, err.text);
+	} else if (s == NULL) {
+		log_error("%s", err.text);
+		code = EX_CONFIG;
+	} else if (asked == OPT_STATUS) {
+		code = command_status(s);
+	} else {
+		code = run_word(s, argc - optind, argv + optind);
+	}
+	if (fflush(stdout) != 0 && code == EX_OK)
+		code = EX_IOERR;
+	settings_free(s);
+	return code;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MILTER_SMIME_SMIME_SETTINGS_H
+#define MILTER_SMIME_SMIME_SETTINGS_H
+
+/*
+ * The sections of postseal.conf(5) that milter-smime owns.  Meanings and
+ * defaults: the tables in smime_settings.c.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/settings.h"
+#include "common/shared_settings.h"
+
+struct milter_smime_settings {
+	char *listen;
+	char *user;
+	char *key_store;
+	int64_t spill_at;
+	int trust; /* enum trust_rule */
+	char *login_domain;
+	int64_t rsa_minimum;
+	int64_t milter_timeout;
+};
+
+enum profile_mode { MODE_SIGN };
+enum sign_mode { SIGN_DETACHED, SIGN_OPAQUE };
+enum digest { DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512 };
+enum key_usage_rule { KEY_USAGE_RFC8550, KEY_USAGE_STRICT };
+
+struct sending_profile_settings {
+	int mode;
+	char *signing_certificate; /* a name, or "auto" */
+	int sign_mode;
+	int digest;
+	int key_usage;
+	bool sign_signed; /* sign mail that is already signed again */
+};
+
+enum policy_direction { DIRECTION_OUTGOING, DIRECTION_INCOMING };
+
+struct mail_policy_settings {
+	int direction;
+	struct strvec senders;
+	struct strvec recipients;
+	char *profile; /* NULL: none */
+};
+
+extern const struct section_type milter_smime_section,
+    sending_profile_section, mail_policy_section;
+
+/* All section types milter-smime and postseal-smime read, NULL at the end. */
+extern const struct section_type *const smime_section_types[];
+
+/*
+ * The path of `key_store` (sqlite:/path).  Checked at reading, so never
+ * NULL.
+ */
+const char *smime_key_store_path(const struct milter_smime_settings *s);
+
+/* Folder for nameless temporary files; free(3). */
+char *smime_spool_directory(const struct settings *s);
+
+#endif

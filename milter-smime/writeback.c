@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "writeback.h"
+
+#include "common/log.h"
+
+#define CHUNK 65535 /* libmilter's own limit for one packet */
+
+static bool
+edit(SMFICTX *ctx, const struct edit *e)
+{
+	/* The library's prototypes lack const. */
+	char *name = e->name, *value = e->value;
+	int did = MI_FAILURE;
+
+	switch (e->kind) {
+	case EDIT_CHANGE:
+		did = smfi_chgheader(ctx, name, (int)e->index, value);
+		break;
+	case EDIT_DELETE:
+		did = smfi_chgheader(ctx, name, (int)e->index, NULL);
+		break;
+	case EDIT_APPEND:
+		did = smfi_addheader(ctx, name, value);
+		break;
+	case EDIT_PREPEND:
+		did = smfi_insheader(ctx, 0, name, value);
+		break;
+	}
+	return did == MI_SUCCESS;
+}
+
+static bool
+replace_body(SMFICTX *ctx, const struct pieces *body)
+{
+	for (size_t i = 0; i < body->n; i++) {
+		const char *p = body->v[i].data;
+		size_t n = body->v[i].len;
+
+		while (n > 0) {
+			size_t take = n < CHUNK ? n : CHUNK;
+
+			if (smfi_replacebody(ctx, (unsigned char *)p,
+			    (int)take) != MI_SUCCESS)
+				return false;
+			p += take;
+			n -= take;
+		}
+	}
+	/* An empty body must be said, too. */
+	return body->len > 0 ||
+	    smfi_replacebody(ctx, (unsigned char *)"", 0) == MI_SUCCESS;
+}
+
+/* One line of a reply: printable, and no % that somebody may expand. */
+static void
+clean_text(const char *text, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 1 < size; text++)
+		out[n++] = *text < ' ' || *text >= 0x7f ? '?' :
+		    *text == '%' ? '_' : *text;
+	out[n] = '\0';
+}
+
+static sfsistat
+refuse(SMFICTX *ctx, const struct outcome *o)
+{
+	char code[sizeof(o->code)], status[sizeof(o->status)];
+	char text[sizeof(o->text)];
+
+	clean_text(o->code, code, sizeof(code));
+	clean_text(o->status, status, sizeof(status));
+	clean_text(o->text, text, sizeof(text));
+	smfi_setreply(ctx, code, status, text);
+	return o->kind == OUTCOME_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
+sfsistat
+writeback(SMFICTX *ctx, const struct outcome *o, const char *queue_id)
+{
+	if (o->kind != OUTCOME_PASS)
+		return refuse(ctx, o);
+	for (size_t i = 0; i < o->nedits; i++) {
+		if (!edit(ctx, &o->edits[i])) {
+			log_error("%s: Postfix did not take a change of "
+			    "header field %s", queue_id, o->edits[i].name);
+			return SMFIS_TEMPFAIL;
+		}
+	}
+	if (o->replace_body && !replace_body(ctx, &o->body)) {
+		log_error("%s: Postfix did not take the new body", queue_id);
+		return SMFIS_TEMPFAIL;
+	}
+	return SMFIS_CONTINUE;
+}

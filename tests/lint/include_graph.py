@@ -1,0 +1,148 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+usage: include_graph.py SOURCE
+
+Draws the include graph of the rooms and fails, as TAP, on a cycle or an
+upward edge.  A module is a .c and a .h of one name.
+"""
+
+import os
+import re
+import sys
+
+ROOMS = ("common", "milter-smime", "policyd-auth", "tlsa-resolver",
+         "crl-fetcher")
+
+# milter-smime from top to bottom (doc/ARCHITECTURE.md): a module includes
+# only what stands to the right of it or below.  Those on one line do not
+# know each other.
+ORDER = """
+main
+callbacks listener
+pipeline
+reinject writeback
+outcome
+harvest
+facts
+plan
+filter_eval
+filter_parse
+filter_lex
+smime_sign smime_encrypt smime_verify smime_decrypt
+trust
+certs
+keyring
+smime_kind
+entity
+transfer
+mime
+message pieces quoted_printable
+spool
+auth_results
+verdict smime_settings base64 cms_walk
+"""
+
+
+class Graph:
+    def __init__(self, source):
+        self.edges = {}  # module -> {module: "file:line"}
+        self.wrong = []  # includes that no rule allows
+        for room in ROOMS:
+            directory = os.path.join(source, room)
+            if os.path.isdir(directory):
+                for name in sorted(os.listdir(directory)):
+                    if name.endswith((".c", ".h")):
+                        self._read(source, room, name)
+
+    def _read(self, source, room, name):
+        module = f"{room}/{name[:-2]}"
+        self.edges.setdefault(module, {})
+        with open(os.path.join(source, room, name)) as file:
+            for number, line in enumerate(file, 1):
+                found = re.match(r'\s*#\s*include\s+"(.*)"', line)
+                if found and found[1] != "config.h":
+                    self._edge(source, room, module, found[1],
+                               f"{room}/{name}:{number}")
+
+    def _edge(self, source, room, module, target, where):
+        path = target
+        if "/" not in target:
+            path = f"{room}/{target}"
+        if "/" not in target and room == "common":
+            self.wrong.append(f'{where}: write "common/{target}"')
+        elif "/" in target and target.partition("/")[0] != "common":
+            self.wrong.append(f"{where}: {target} is another room's, or "
+                              "ours and needs no directory")
+        elif not os.path.isfile(os.path.join(source, path)):
+            self.wrong.append(f"{where}: there is no {path}")
+        else:
+            to = path.rpartition(".")[0]
+            if to != module:
+                self.edges[module].setdefault(to, where)
+
+    def cycle(self):
+        """One cycle as a list of modules, or None."""
+        done, stack = set(), []
+
+        def visit(module):
+            if module in stack:
+                return stack[stack.index(module):] + [module]
+            if module in done:
+                return None
+            done.add(module)
+            stack.append(module)
+            for to in self.edges.get(module, {}):
+                found = visit(to)
+                if found:
+                    return found
+            stack.pop()
+            return None
+
+        return next(filter(None, map(visit, self.edges)), None)
+
+    def upward(self):
+        """Edges of milter-smime against ORDER."""
+        level = {f"milter-smime/{name}": number
+                 for number, line in enumerate(ORDER.split("\n"))
+                 for name in line.split()}
+        for module, edges in self.edges.items():
+            for to, where in edges.items():
+                if module in level and to in level and \
+                        level[to] <= level[module]:
+                    yield f"{where}: {to} does not stand below {module}"
+
+    def unknown(self):
+        """Modules of milter-smime that ORDER gives no place."""
+        known = set(ORDER.split()) | {"postseal-smime"}
+        return [module for module in self.edges
+                if module.startswith("milter-smime/")
+                and module.partition("/")[2] not in known]
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    graph = Graph(sys.argv[1])
+    cycle = graph.cycle()
+    results = (
+        ("rooms include themselves and common/, common/ only itself",
+         graph.wrong),
+        ("no module includes itself through others",
+         [" -> ".join(cycle)] if cycle else []),
+        ("in milter-smime the include path leads downward",
+         list(graph.upward())),
+        ("there are modules to look at", [] if graph.edges else ["none"]),
+    )
+    for number, (name, faults) in enumerate(results, 1):
+        print(f"{'not ' if faults else ''}ok {number} - {name}")
+        for fault in faults:
+            print(f"# {fault}")
+    for module in graph.unknown():
+        print(f"# no place in ORDER yet: {module}")
+    print(f"1..{len(results)}")
+    sys.exit(any(faults for _, faults in results))
+
+
+if __name__ == "__main__":
+    main()
