@@ -150,17 +150,15 @@ message_from(const struct message *m, struct mailaddr *from,
     struct error *err)
 {
 	struct strvec list = {0};
-	size_t fields = message_header_count(m, "From");
-	const char *value;
+	const struct header *h = message_header(m, "From", 0);
 	bool ok = false;
 
-	if (fields != 1) {
-		error_perm(err, fields == 0 ? "the message has no From field" :
+	if (h == NULL || message_header(m, "From", 1) != NULL) {
+		error_perm(err, h == NULL ? "the message has no From field" :
 		    "the message has more than one From field");
 		goto out;
 	}
-	value = message_header(m, "From", 0)->value;
-	if (!mailaddr_list(value, strlen(value), &list, err)) {
+	if (!mailaddr_list(h->value, strlen(h->value), &list, err)) {
 		error_prefix(err, "From field");
 		goto out;
 	}

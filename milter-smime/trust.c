@@ -145,6 +145,10 @@ set_rules(X509_STORE_CTX *ctx, const struct trust_request *req,
 	X509_STORE_CTX_set_trust(ctx, X509_TRUST_EMAIL);
 }
 
+/*
+ * OpenSSL does not even see the issuer of a certificate whose signature
+ * algorithm it does not know.
+ */
 static bool
 is_about_algorithm(int error, const X509 *cert)
 {
@@ -152,6 +156,9 @@ is_about_algorithm(int error, const X509 *cert)
 	case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
 		return true;
 	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
 		return algorithm_is_unknown(cert);
 	default:
 		return false;
@@ -255,8 +262,9 @@ name_at_fault(const struct path *path)
 {
 	if (path->cert == NULL)
 		return mem_strdup("");
-	if (path->error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
-	    path->error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT)
+	if (!path->all_unknown &&
+	    (path->error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+		path->error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT))
 		return x509_name_text(X509_get_issuer_name(path->cert));
 	return x509_name_text(X509_get_subject_name(path->cert));
 }
@@ -639,15 +647,16 @@ is_listed(X509 *cert, X509 *issuer, STACK_OF(X509_CRL) *held)
 	return false;
 }
 
-/* The worse revocation wins, the better knowledge. */
+/* What more CRLs tell: a revocation, or something where nothing was known. */
 static void
 merge(struct revocation *r, const struct revocation *more)
 {
 	for (int i = 0; i < CHAIN_MAX; i++) {
 		if (more->status[i] == CHECK_BAD ||
-		    (more->status[i] == CHECK_GOOD &&
-			r->status[i] == CHECK_UNKNOWN))
+		    r->status[i] == CHECK_UNKNOWN) {
 			r->status[i] = more->status[i];
+			r->error[i] = more->error[i];
+		}
 	}
 }
 
