@@ -13,11 +13,11 @@
 #define TAG_SET 0x31
 #define TAG_CONSTRUCTED 0x20
 #define TAG_CONTEXT(n) (0xa0u | (n)) /* constructed */
-#define TAG_OTHER 0x1f		     /* the number stands in more bytes */
+#define TAG_OTHER 0x1f               /* the number stands in more bytes */
 
 #define GCM_NONCE_MIN 7
 #define GCM_NONCE_MAX 16 /* EVP_MAX_IV_LENGTH: CVE-2025-15467 */
-#define GCM_ICV_MIN 12	 /* RFC 5084 3.2 */
+#define GCM_ICV_MIN 12   /* RFC 5084 3.2 */
 #define GCM_ICV_MAX 16
 
 /*
@@ -51,18 +51,26 @@ struct type_name {
 };
 
 /* id-data and its family, and those RFC 3274 and 5083 added. */
-#define PKCS7(n) 9, { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, n }
-#define SMIME_CT(n) 11, { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 1, n }
+#define PKCS7(n)                                            \
+	9,                                                  \
+	{                                                   \
+		0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, n \
+	}
+#define SMIME_CT(n)                                                \
+	11,                                                        \
+	{                                                          \
+		0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 1, n \
+	}
 
 static const struct type_name type_names[] = {
-	{ CMS_TYPE_DATA, PKCS7(1) },
-	{ CMS_TYPE_SIGNED, PKCS7(2) },
-	{ CMS_TYPE_ENVELOPED, PKCS7(3) },
-	{ CMS_TYPE_DIGESTED, PKCS7(5) },
-	{ CMS_TYPE_ENCRYPTED, PKCS7(6) },
-	{ CMS_TYPE_AUTHENTICATED, SMIME_CT(2) },
-	{ CMS_TYPE_COMPRESSED, SMIME_CT(9) },
-	{ CMS_TYPE_AUTH_ENVELOPED, SMIME_CT(23) },
+    {CMS_TYPE_DATA, PKCS7(1)},
+    {CMS_TYPE_SIGNED, PKCS7(2)},
+    {CMS_TYPE_ENVELOPED, PKCS7(3)},
+    {CMS_TYPE_DIGESTED, PKCS7(5)},
+    {CMS_TYPE_ENCRYPTED, PKCS7(6)},
+    {CMS_TYPE_AUTHENTICATED, SMIME_CT(2)},
+    {CMS_TYPE_COMPRESSED, SMIME_CT(9)},
+    {CMS_TYPE_AUTH_ENVELOPED, SMIME_CT(23)},
 };
 
 static bool
@@ -100,8 +108,8 @@ read_length(const struct cursor *c, struct head *h, struct error *err)
 	len = c->p[pos++];
 	h->indefinite = len == 0x80;
 	if (len == 0xff || (h->indefinite && !(h->tag & TAG_CONSTRUCTED)))
-		return error_perm(err, "CMS with a broken length at byte %zu",
-		    h->body);
+		return error_perm(
+		    err, "CMS with a broken length at byte %zu", h->body);
 	if (len >= 0x80) {
 		octets = len & 0x7f;
 		for (len = 0; octets > 0; octets--) {
@@ -139,7 +147,7 @@ at_end(const struct cursor *c)
 {
 	if (c->indefinite)
 		return c->end - c->pos >= 2 && c->p[c->pos] == 0 &&
-		    c->p[c->pos + 1] == 0;
+		       c->p[c->pos + 1] == 0;
 	return c->pos == c->end;
 }
 
@@ -171,8 +179,8 @@ descend(struct cursor *c, const struct head *h, struct cursor *child,
     struct error *err)
 {
 	if (c->depth >= CMS_MAX_DEPTH)
-		return error_perm(err, "CMS nested deeper than %d levels",
-		    CMS_MAX_DEPTH);
+		return error_perm(
+		    err, "CMS nested deeper than %d levels", CMS_MAX_DEPTH);
 	if (!spend(c, h->body - c->pos, err))
 		return false;
 	*child = *c;
@@ -186,12 +194,12 @@ descend(struct cursor *c, const struct head *h, struct cursor *child,
 
 /* The head of what must come here. */
 static bool
-expect(const struct cursor *c, unsigned tag, const char *what,
-    struct head *h, struct error *err)
+expect(const struct cursor *c, unsigned tag, const char *what, struct head *h,
+    struct error *err)
 {
 	if (next_tag(c) != tag)
-		return error_perm(err, "CMS without %s at byte %zu", what,
-		    c->pos);
+		return error_perm(
+		    err, "CMS without %s at byte %zu", what, c->pos);
 	return read_head(c, h, err);
 }
 
@@ -210,8 +218,8 @@ leave(struct cursor *c, const struct cursor *child, struct error *err)
 {
 	if (!at_end(child))
 		return error_perm(err, "CMS with %s at byte %zu",
-		    child->pos >= child->end ? "its end missing" :
-					       "something unexpected",
+		    child->pos >= child->end ? "its end missing"
+					     : "something unexpected",
 		    child->pos);
 	c->pos = child->pos + (child->indefinite ? 2 : 0);
 	return true;
@@ -261,8 +269,8 @@ take(struct cursor *c, unsigned tag, const char *what, struct cms_span *span,
 static bool
 take_octets(struct cursor *c, const char *what, struct error *err)
 {
-	return take(c, TAG_OCTETS | (next_tag(c) & TAG_CONSTRUCTED), what,
-	    NULL, err);
+	return take(
+	    c, TAG_OCTETS | (next_tag(c) & TAG_CONSTRUCTED), what, NULL, err);
 }
 
 static bool
@@ -273,8 +281,8 @@ count_one(unsigned *n, unsigned max, const char *what, struct error *err)
 	return true;
 }
 
-typedef bool element_walk(struct cursor *c, struct cms_walk *w,
-    struct error *err);
+typedef bool element_walk(
+    struct cursor *c, struct cms_walk *w, struct error *err);
 
 /*
  * A SET OF or SEQUENCE OF: counts, and looks into each by walk (NULL:
@@ -282,8 +290,8 @@ typedef bool element_walk(struct cursor *c, struct cms_walk *w,
  */
 static bool
 walk_set(struct cursor *c, unsigned tag, const char *what, unsigned max,
-    unsigned *n, struct cms_span *span, element_walk *walk,
-    struct cms_walk *w, struct error *err)
+    unsigned *n, struct cms_span *span, element_walk *walk, struct cms_walk *w,
+    struct error *err)
 {
 	struct cursor set;
 	size_t start = c->pos;
@@ -310,8 +318,8 @@ walk_set(struct cursor *c, unsigned tag, const char *what, unsigned max,
 
 /* Attributes, when there are any under this tag. */
 static bool
-walk_attributes(struct cursor *c, unsigned tag, struct cms_span *span,
-    struct error *err)
+walk_attributes(
+    struct cursor *c, unsigned tag, struct cms_span *span, struct error *err)
 {
 	if (next_tag(c) != tag)
 		return true;
@@ -328,8 +336,8 @@ walk_certificates(struct cursor *c, struct cms_walk *w,
 		&w->ncertificates, certificates, NULL, w, err))
 		return false;
 	if (next_tag(c) == TAG_CONTEXT(1) &&
-	    !walk_set(c, TAG_CONTEXT(1), "CRLs", CMS_MAX_CRLS, &w->ncrls,
-		crls, NULL, w, err))
+	    !walk_set(c, TAG_CONTEXT(1), "CRLs", CMS_MAX_CRLS, &w->ncrls, crls,
+		NULL, w, err))
 		return false;
 	return true;
 }
@@ -349,17 +357,16 @@ walk_string(struct cursor *c, unsigned tag, size_t *total, cms_piece *piece,
 		return false;
 	if ((h.tag & ~(unsigned)TAG_CONSTRUCTED) != tag)
 		return error_perm(err,
-		    "CMS whose content is no OCTET STRING at byte %zu",
-		    c->pos);
+		    "CMS whose content is no OCTET STRING at byte %zu", c->pos);
 	if (!(h.tag & TAG_CONSTRUCTED)) {
 		c->pos = h.body + h.len;
 		*total += h.len;
 		return piece == NULL || h.len == 0 ||
-		    piece(context, c->p + h.body, h.len, err);
+		       piece(context, c->p + h.body, h.len, err);
 	}
 	if (c->depth >= CMS_MAX_DEPTH)
-		return error_perm(err, "CMS nested deeper than %d levels",
-		    CMS_MAX_DEPTH);
+		return error_perm(
+		    err, "CMS nested deeper than %d levels", CMS_MAX_DEPTH);
 	child = *c;
 	child.depth++;
 	child.pos = h.body;
@@ -367,15 +374,15 @@ walk_string(struct cursor *c, unsigned tag, size_t *total, cms_piece *piece,
 	if (!h.indefinite)
 		child.end = h.body + h.len;
 	while (!at_end(&child))
-		if (!walk_string(&child, TAG_OCTETS, total, piece, context,
-			err))
+		if (!walk_string(
+			&child, TAG_OCTETS, total, piece, context, err))
 			return false;
 	return leave(c, &child, err);
 }
 
 static bool
-walk_content(struct cursor *c, unsigned tag, struct cms_walk *w,
-    struct error *err)
+walk_content(
+    struct cursor *c, unsigned tag, struct cms_walk *w, struct error *err)
 {
 	w->content.off = c->pos;
 	if (!walk_string(c, tag, &w->content_len, NULL, NULL, err))
@@ -395,8 +402,8 @@ walk_encapsulated(struct cursor *c, struct cms_walk *w, struct error *err)
 	    !take(&encap, TAG_OID, "eContentType", &w->content_type, err))
 		return false;
 	if (next_tag(&encap) == TAG_CONTEXT(0)) {
-		if (!enter(&encap, TAG_CONTEXT(0), "eContent", &explicit,
-			err) ||
+		if (!enter(
+			&encap, TAG_CONTEXT(0), "eContent", &explicit, err) ||
 		    !walk_content(&explicit, TAG_OCTETS, w, err) ||
 		    !leave(&encap, &explicit, err))
 			return false;
@@ -428,12 +435,12 @@ static bool
 walk_signed(struct cursor *c, struct cms_walk *w, struct error *err)
 {
 	return take(c, TAG_INTEGER, "a version", &w->version, err) &&
-	    walk_set(c, TAG_SET, "digestAlgorithms", CMS_MAX_DIGESTS,
-		&w->ndigests, &w->digest_algorithms, NULL, w, err) &&
-	    walk_encapsulated(c, w, err) &&
-	    walk_certificates(c, w, &w->certificates, &w->crls, err) &&
-	    walk_set(c, TAG_SET, "signers", CMS_MAX_SIGNERS, &w->nsigners,
-		&w->signer_infos, walk_signer, w, err);
+	       walk_set(c, TAG_SET, "digestAlgorithms", CMS_MAX_DIGESTS,
+		   &w->ndigests, &w->digest_algorithms, NULL, w, err) &&
+	       walk_encapsulated(c, w, err) &&
+	       walk_certificates(c, w, &w->certificates, &w->crls, err) &&
+	       walk_set(c, TAG_SET, "signers", CMS_MAX_SIGNERS, &w->nsigners,
+		   &w->signer_infos, walk_signer, w, err);
 }
 
 /*
@@ -459,8 +466,8 @@ walk_recipient(struct cursor *c, struct cms_walk *w, struct error *err)
 		&w->nrecipients, NULL, NULL, w, err))
 		return false;
 	if (w->nrecipients == before)
-		return error_perm(err, "CMS with a key for nobody at byte %zu",
-		    c->pos);
+		return error_perm(
+		    err, "CMS with a key for nobody at byte %zu", c->pos);
 	return leave(c, &kari, err);
 }
 
@@ -482,11 +489,11 @@ walk_originator(struct cursor *c, struct cms_walk *w, struct error *err)
 static bool
 is_gcm(const unsigned char *oid, size_t len)
 {
-	static const unsigned char aes[] = { 0x60, 0x86, 0x48, 0x01, 0x65,
-		0x03, 0x04, 0x01 };
+	static const unsigned char aes[] = {
+	    0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01};
 
 	return len == sizeof(aes) + 1 && memcmp(oid, aes, sizeof(aes)) == 0 &&
-	    (oid[8] == 6 || oid[8] == 26 || oid[8] == 46);
+	       (oid[8] == 6 || oid[8] == 26 || oid[8] == 46);
 }
 
 /*
@@ -503,25 +510,25 @@ check_gcm(struct cursor *c, struct error *err)
 	    !expect(&params, TAG_OCTETS, "an AES-GCM nonce", &h, err))
 		return false;
 	if (h.len < GCM_NONCE_MIN || h.len > GCM_NONCE_MAX)
-		return error_perm(err, "CMS with an AES-GCM nonce of %zu bytes",
-		    h.len);
+		return error_perm(
+		    err, "CMS with an AES-GCM nonce of %zu bytes", h.len);
 	params.pos = h.body + h.len;
 	if (!at_end(&params)) {
-		if (!expect(&params, TAG_INTEGER, "an AES-GCM tag length", &h,
-			err))
+		if (!expect(
+			&params, TAG_INTEGER, "an AES-GCM tag length", &h, err))
 			return false;
 		if (h.len != 1 || params.p[h.body] < GCM_ICV_MIN ||
 		    params.p[h.body] > GCM_ICV_MAX)
-			return error_perm(err,
-			    "CMS with a bad AES-GCM tag length");
+			return error_perm(
+			    err, "CMS with a bad AES-GCM tag length");
 		params.pos = h.body + h.len;
 	}
 	return leave(c, &params, err);
 }
 
 static bool
-check_algorithm(const struct cursor *at, const struct cms_span *span,
-    bool *gcm, struct error *err)
+check_algorithm(const struct cursor *at, const struct cms_span *span, bool *gcm,
+    struct error *err)
 {
 	struct cursor c = *at, algorithm;
 	struct head h;
@@ -539,8 +546,8 @@ check_algorithm(const struct cursor *at, const struct cms_span *span,
 
 /* RFC 5652 6.1: the encrypted content is [0] IMPLICIT. */
 static bool
-walk_encrypted(struct cursor *c, struct cms_walk *w, bool *gcm,
-    struct error *err)
+walk_encrypted(
+    struct cursor *c, struct cms_walk *w, bool *gcm, struct error *err)
 {
 	struct cursor info;
 	unsigned tag;
@@ -565,8 +572,8 @@ walk_mac(struct cursor *c, struct cms_walk *w, bool gcm, struct error *err)
 	if (!expect(c, TAG_OCTETS, "a mac", &h, err))
 		return false;
 	if (gcm && (h.len < GCM_ICV_MIN || h.len > GCM_ICV_MAX))
-		return error_perm(err, "CMS with an AES-GCM tag of %zu bytes",
-		    h.len);
+		return error_perm(
+		    err, "CMS with an AES-GCM tag of %zu bytes", h.len);
 	return take(c, TAG_OCTETS, "a mac", &w->mac, err);
 }
 
@@ -581,17 +588,16 @@ walk_enveloped(struct cursor *c, struct cms_walk *w, struct error *err)
 	if (next_tag(c) == TAG_CONTEXT(0) && !walk_originator(c, w, err))
 		return false;
 	if (!walk_set(c, TAG_SET, "recipients", CMS_MAX_RECIPIENTS,
-		&w->nrecipients, &w->recipient_infos, walk_recipient, w,
-		err) ||
+		&w->nrecipients, &w->recipient_infos, walk_recipient, w, err) ||
 	    !walk_encrypted(c, w, &gcm, err))
 		return false;
 	if (w->type == CMS_TYPE_ENVELOPED)
-		return walk_attributes(c, TAG_CONTEXT(1),
-		    &w->unprotected_attributes, err);
+		return walk_attributes(
+		    c, TAG_CONTEXT(1), &w->unprotected_attributes, err);
 	return walk_attributes(c, TAG_CONTEXT(1), &w->auth_attributes, err) &&
-	    walk_mac(c, w, gcm, err) &&
-	    walk_attributes(c, TAG_CONTEXT(2), &w->unprotected_attributes,
-		err);
+	       walk_mac(c, w, gcm, err) &&
+	       walk_attributes(
+		   c, TAG_CONTEXT(2), &w->unprotected_attributes, err);
 }
 
 /* Dotted text; what is no OID or too long is cut with "...". */
@@ -618,8 +624,8 @@ write_oid(const unsigned char *oid, size_t n, char *text, size_t size)
 			arc -= top * 40;
 			len += (size_t)snprintf(text, size, "%u", top);
 		}
-		len += (size_t)snprintf(text + len, size - len, ".%" PRIu64,
-		    arc);
+		len +=
+		    (size_t)snprintf(text + len, size - len, ".%" PRIu64, arc);
 		first = false;
 		arc = 0;
 	}
@@ -692,8 +698,7 @@ put_content_info(struct buf *b, enum cms_type type, size_t inner)
 
 	while (t->type != type)
 		t++;
-	put_head(b, TAG_SEQUENCE,
-	    2 + t->len + head_len(sequence) + sequence);
+	put_head(b, TAG_SEQUENCE, 2 + t->len + head_len(sequence) + sequence);
 	put_head(b, TAG_OID, t->len);
 	buf_append(b, t->oid, t->len);
 	put_head(b, TAG_CONTEXT(0), sequence);
@@ -739,11 +744,11 @@ put_enveloped(struct buf *b, const unsigned char *p, const struct cms_walk *w)
 }
 
 bool
-cms_walk(const unsigned char *p, size_t n, struct cms_walk *w,
-    struct error *err)
+cms_walk(
+    const unsigned char *p, size_t n, struct cms_walk *w, struct error *err)
 {
-	struct allowance left = { CMS_MAX_SKELETON, CMS_MAX_ELEMENTS };
-	struct cursor top = { .p = p, .end = n, .left = &left };
+	struct allowance left = {CMS_MAX_SKELETON, CMS_MAX_ELEMENTS};
+	struct cursor top = {.p = p, .end = n, .left = &left};
 	struct cursor info, explicit, sequence;
 	bool ok;
 
@@ -759,10 +764,10 @@ cms_walk(const unsigned char *p, size_t n, struct cms_walk *w,
 	if (!enter(&info, TAG_CONTEXT(0), "content", &explicit, err) ||
 	    !enter(&explicit, TAG_SEQUENCE, "content", &sequence, err))
 		return false;
-	ok = w->type == CMS_TYPE_SIGNED ? walk_signed(&sequence, w, err) :
-					  walk_enveloped(&sequence, w, err);
+	ok = w->type == CMS_TYPE_SIGNED ? walk_signed(&sequence, w, err)
+					: walk_enveloped(&sequence, w, err);
 	return ok && leave(&explicit, &sequence, err) &&
-	    leave(&info, &explicit, err) && leave(&top, &info, err);
+	       leave(&info, &explicit, err) && leave(&top, &info, err);
 }
 
 bool
@@ -778,13 +783,12 @@ cms_walk_skeleton(const unsigned char *p, const struct cms_walk *w,
 		put_enveloped(out, p, w);
 		break;
 	default:
-		return error_perm(err, "CMS of type %s has no skeleton",
-		    w->oid);
+		return error_perm(
+		    err, "CMS of type %s has no skeleton", w->oid);
 	}
 	if (out->overflow)
 		return error_perm(err,
-		    "CMS of more than %zu bytes besides its content",
-		    out->max);
+		    "CMS of more than %zu bytes besides its content", out->max);
 	return true;
 }
 
@@ -793,17 +797,16 @@ cms_walk_content(const unsigned char *p, const struct cms_walk *w,
     cms_piece *piece, void *context, struct error *err)
 {
 	struct cursor c = {
-		.p = p,
-		.pos = w->content.off,
-		.end = w->content.off + w->content.len,
+	    .p = p,
+	    .pos = w->content.off,
+	    .end = w->content.off + w->content.len,
 	};
 	size_t total = 0;
 
 	if (!w->has_content)
 		return true;
-	return walk_string(&c,
-	    w->type == CMS_TYPE_SIGNED ? TAG_OCTETS : 0x80, &total, piece,
-	    context, err);
+	return walk_string(&c, w->type == CMS_TYPE_SIGNED ? TAG_OCTETS : 0x80,
+	    &total, piece, context, err);
 }
 
 bool

@@ -147,8 +147,9 @@ find_cms(const struct entity *e, bool only_named,
 	if (!read_cms(buf_text(&e->head), e->head.len, body, e->body.len,
 	    place, k, err))
 		return false;
-	if (only_named && (k->malformed[0] != '\0' ||
-	    k->walk.type == CMS_TYPE_UNKNOWN)) {
+	/* What is no CMS object at all is neither signed nor encrypted. */
+	if (k->walk.oid[0] == '\0' || (only_named &&
+	    (k->malformed[0] != '\0' || k->walk.type == CMS_TYPE_UNKNOWN))) {
 		smime_kind_clear(k);
 		return true;
 	}

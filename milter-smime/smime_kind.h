@@ -32,8 +32,8 @@ struct smime_kind {
 
 /*
  * Decodes and walks the CMS object too.  A message that only looks like
- * S/MIME (application/octet-stream named .p7m that holds no CMS) is
- * SMIME_NOT; one that claims to be and is broken has its form and
+ * S/MIME (its body is no CMS object at all, or application/octet-stream
+ * named .p7m holds something else) is SMIME_NOT; one that claims to be and is broken has its form and
  * `malformed` set.  Fails only with TEMP (no room).  The body of e must be
  * one piece.
  */

@@ -14,17 +14,17 @@
 #include "common/mem.h"
 #include "common/x509_facts.h"
 
-#define CAS_MAX 16	 /* between the signer and the trust anchor */
+#define CAS_MAX 16 /* between the signer and the trust anchor */
 #define CHAIN_MAX (CAS_MAX + 2)
-#define POINTS_MAX 16	 /* distribution points looked at */
+#define POINTS_MAX 16 /* distribution points looked at */
 
 /* What became of building and checking the path. */
 struct path {
-	STACK_OF(X509) *chain; /* as far as it could be built; or NULL */
-	bool anchored;	       /* its last certificate is in the CA lists */
-	bool forged;	       /* a signature in it does not hold */
-	bool all_unknown;      /* every error: an algorithm we do not know */
-	int error;	       /* the first; X509_V_OK when all holds */
+	STACK_OF(X509) * chain; /* as far as it could be built; or NULL */
+	bool anchored;          /* its last certificate is in the CA lists */
+	bool forged;            /* a signature in it does not hold */
+	bool all_unknown;       /* every error: an algorithm we do not know */
+	int error;              /* the first; X509_V_OK when all holds */
 	int depth;
 	X509 *cert; /* where; counted */
 };
@@ -40,9 +40,9 @@ struct revocation {
 
 /* The CRLs of one check. */
 struct crl_lists {
-	STACK_OF(X509_CRL) *held; /* those of the administrator */
-	STACK_OF(X509_CRL) *all;  /* and those of the message that count */
-	STACK_OF(X509) *certs;	  /* to find CRL issuers in; borrowed */
+	STACK_OF(X509_CRL) * held; /* those of the administrator */
+	STACK_OF(X509_CRL) * all;  /* and those of the message that count */
+	STACK_OF(X509) * certs;    /* to find CRL issuers in; borrowed */
 };
 
 static void __attribute__((format(printf, 2, 3)))
@@ -84,16 +84,16 @@ may_be_here(X509 *cert, int depth)
 	if (depth == 0)
 		return usage_problem(cert) == NULL;
 	return X509_check_ca(cert) > 0 &&
-	    (X509_get_extended_key_usage(cert) & XKU_ANYEKU) != 0;
+	       (X509_get_extended_key_usage(cert) & XKU_ANYEKU) != 0;
 }
 
 static bool
 algorithm_is_unknown(const X509 *cert)
 {
 	return cert != NULL &&
-	    (OBJ_find_sigid_algs(X509_get_signature_nid(cert), NULL, NULL) !=
-		    1 ||
-		X509_get0_pubkey(cert) == NULL);
+	       (OBJ_find_sigid_algs(X509_get_signature_nid(cert), NULL, NULL) !=
+		       1 ||
+		   X509_get0_pubkey(cert) == NULL);
 }
 
 static void
@@ -114,8 +114,7 @@ check_itself(X509 *cert, time_t at, struct trust_result *res)
 	const char *problem = usage_problem(cert);
 
 	if (X509_cmp_time(X509_get0_notAfter(cert), &at) <= 0)
-		say_date(res, "certificate expired",
-		    X509_get0_notAfter(cert));
+		say_date(res, "certificate expired", X509_get0_notAfter(cert));
 	else if (X509_cmp_time(X509_get0_notBefore(cert), &at) >= 0)
 		say_date(res, "certificate not valid before",
 		    X509_get0_notBefore(cert));
@@ -129,8 +128,8 @@ check_itself(X509 *cert, time_t at, struct trust_result *res)
 /* --- the path ------------------------------------------------------------ */
 
 static void
-set_rules(X509_STORE_CTX *ctx, const struct trust_request *req,
-    unsigned long flags)
+set_rules(
+    X509_STORE_CTX *ctx, const struct trust_request *req, unsigned long flags)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 
@@ -193,7 +192,7 @@ path_error(int ok, X509_STORE_CTX *ctx)
 			X509_up_ref(cert);
 	}
 	return error != X509_V_ERR_OUT_OF_MEM &&
-	    error != X509_V_ERR_UNSPECIFIED;
+	       error != X509_V_ERR_UNSPECIFIED;
 }
 
 /*
@@ -218,9 +217,8 @@ build_path(const struct ca_snapshot *ca, const struct trust_request *req,
 	memset(path, 0, sizeof(*path));
 	path->all_unknown = true;
 	path->error = X509_V_OK;
-	if (ctx == NULL ||
-	    X509_STORE_CTX_init(ctx, ca->store, req->cert, req->untrusted) !=
-		1) {
+	if (ctx == NULL || X509_STORE_CTX_init(ctx, ca->store, req->cert,
+			       req->untrusted) != 1) {
 		path->error = X509_V_ERR_OUT_OF_MEM;
 		goto out;
 	}
@@ -235,7 +233,8 @@ build_path(const struct ca_snapshot *ca, const struct trust_request *req,
 		path->all_unknown = false;
 	}
 	path->chain = X509_STORE_CTX_get1_chain(ctx);
-	path->anchored = path->chain != NULL &&
+	path->anchored =
+	    path->chain != NULL &&
 	    X509_STORE_CTX_get_num_untrusted(ctx) < sk_X509_num(path->chain);
 out:
 	X509_STORE_CTX_free(ctx);
@@ -252,8 +251,8 @@ static bool
 is_ours(int error)
 {
 	return error == X509_V_ERR_OUT_OF_MEM ||
-	    error == X509_V_ERR_STORE_LOOKUP ||
-	    error == X509_V_ERR_INVALID_CALL;
+	       error == X509_V_ERR_STORE_LOOKUP ||
+	       error == X509_V_ERR_INVALID_CALL;
 }
 
 /* The name to tell: the missing issuer, or the one at fault. */
@@ -272,9 +271,9 @@ name_at_fault(const struct path *path)
 static void
 say_path_error(const struct path *path, struct trust_result *res)
 {
-	const char *what = path->all_unknown ?
-	    "certificate with an unknown algorithm" :
-	    X509_verify_cert_error_string(path->error);
+	const char *what = path->all_unknown
+			       ? "certificate with an unknown algorithm"
+			       : X509_verify_cert_error_string(path->error);
 	char *name = name_at_fault(path);
 
 	if (name[0] == '\0')
@@ -300,8 +299,8 @@ explain_path(const struct path *path, const struct trust_request *req,
 		char *text = x509_name_text(X509_get_subject_name(cert));
 		struct trust_result date = {.reason = ""};
 
-		say_date(&date, "CA certificate expired",
-		    X509_get0_notAfter(cert));
+		say_date(
+		    &date, "CA certificate expired", X509_get0_notAfter(cert));
 		say(res, "%.40s: %.200s", date.reason, text);
 		free(text);
 		return;
@@ -312,7 +311,7 @@ explain_path(const struct path *path, const struct trust_request *req,
 /* --- CRLs ---------------------------------------------------------------- */
 
 static void
-add_crl(STACK_OF(X509_CRL) *list, X509_CRL *crl)
+add_crl(STACK_OF(X509_CRL) * list, X509_CRL *crl)
 {
 	for (int i = 0; i < sk_X509_CRL_num(list); i++)
 		if (sk_X509_CRL_value(list, i) == crl)
@@ -322,8 +321,8 @@ add_crl(STACK_OF(X509_CRL) *list, X509_CRL *crl)
 }
 
 static void
-add_held(X509_STORE_CTX *ctx, const X509_NAME *issuer,
-    STACK_OF(X509_CRL) *list)
+add_held(
+    X509_STORE_CTX *ctx, const X509_NAME *issuer, STACK_OF(X509_CRL) * list)
 {
 	STACK_OF(X509_CRL) *found = X509_STORE_CTX_get1_crls(ctx, issuer);
 
@@ -334,17 +333,17 @@ add_held(X509_STORE_CTX *ctx, const X509_NAME *issuer,
 
 /* RFC 5280 4.2.1.13: who else issues the CRLs for this certificate. */
 static void
-add_held_indirect(X509_STORE_CTX *ctx, X509 *cert, STACK_OF(X509_CRL) *list)
+add_held_indirect(X509_STORE_CTX *ctx, X509 *cert, STACK_OF(X509_CRL) * list)
 {
-	CRL_DIST_POINTS *points = X509_get_ext_d2i(cert,
-	    NID_crl_distribution_points, NULL, NULL);
+	CRL_DIST_POINTS *points =
+	    X509_get_ext_d2i(cert, NID_crl_distribution_points, NULL, NULL);
 
 	for (int i = 0; i < sk_DIST_POINT_num(points) && i < POINTS_MAX; i++) {
-		GENERAL_NAMES *names = sk_DIST_POINT_value(points, i)
-					   ->CRLissuer;
+		GENERAL_NAMES *names =
+		    sk_DIST_POINT_value(points, i)->CRLissuer;
 
-		for (int k = 0; k < sk_GENERAL_NAME_num(names) &&
-		     k < POINTS_MAX; k++) {
+		for (int k = 0;
+		     k < sk_GENERAL_NAME_num(names) && k < POINTS_MAX; k++) {
 			GENERAL_NAME *name = sk_GENERAL_NAME_value(names, k);
 
 			if (name->type == GEN_DIRNAME)
@@ -378,10 +377,11 @@ same_extension(X509_CRL *a, X509_CRL *b, int nid)
 static bool
 same_series(X509_CRL *a, X509_CRL *b)
 {
-	return X509_NAME_cmp(X509_CRL_get_issuer(a),
-		   X509_CRL_get_issuer(b)) == 0 &&
-	    same_extension(a, b, NID_issuing_distribution_point) &&
-	    has_extension(a, NID_delta_crl) == has_extension(b, NID_delta_crl);
+	return X509_NAME_cmp(X509_CRL_get_issuer(a), X509_CRL_get_issuer(b)) ==
+		   0 &&
+	       same_extension(a, b, NID_issuing_distribution_point) &&
+	       has_extension(a, NID_delta_crl) ==
+		   has_extension(b, NID_delta_crl);
 }
 
 static bool
@@ -403,7 +403,7 @@ is_older(X509_CRL *a, X509_CRL *b)
 }
 
 static bool
-is_signed_by_one_of(X509_CRL *crl, STACK_OF(X509) *certs)
+is_signed_by_one_of(X509_CRL *crl, STACK_OF(X509) * certs)
 {
 	for (int i = 0; i < sk_X509_num(certs); i++) {
 		X509 *cert = sk_X509_value(certs, i);
@@ -426,7 +426,7 @@ is_signed_by_one_of(X509_CRL *crl, STACK_OF(X509) *certs)
  * has crashed OpenSSL (CVE-2026-28388).
  */
 static bool
-is_usable(X509_CRL *crl, STACK_OF(X509) *certs, STACK_OF(X509_CRL) *held)
+is_usable(X509_CRL *crl, STACK_OF(X509) * certs, STACK_OF(X509_CRL) * held)
 {
 	if (X509_CRL_get0_nextUpdate(crl) == NULL)
 		return false;
@@ -443,7 +443,7 @@ is_usable(X509_CRL *crl, STACK_OF(X509) *certs, STACK_OF(X509_CRL) *held)
 }
 
 static void
-add_all(STACK_OF(X509) *to, STACK_OF(X509) *from)
+add_all(STACK_OF(X509) * to, STACK_OF(X509) * from)
 {
 	for (int i = 0; i < sk_X509_num(from); i++)
 		X509_add_cert(to, sk_X509_value(from, i),
@@ -467,8 +467,8 @@ crl_lists_fill(struct crl_lists *l, X509_STORE_CTX *ctx,
 	}
 	for (int i = 0; i < sk_X509_CRL_num(l->held); i++) {
 		X509_CRL *crl = sk_X509_CRL_value(l->held, i);
-		STACK_OF(X509) *issuers = X509_STORE_CTX_get1_certs(ctx,
-		    X509_CRL_get_issuer(crl));
+		STACK_OF(X509) *issuers =
+		    X509_STORE_CTX_get1_certs(ctx, X509_CRL_get_issuer(crl));
 
 		add_all(l->certs, issuers);
 		sk_X509_pop_free(issuers, X509_free);
@@ -572,7 +572,7 @@ revocation_error(int ok, X509_STORE_CTX *ctx)
  */
 static void
 check_crls(const struct ca_snapshot *ca, const struct trust_request *req,
-    const struct path *path, STACK_OF(X509_CRL) *crls, STACK_OF(X509) *certs,
+    const struct path *path, STACK_OF(X509_CRL) * crls, STACK_OF(X509) * certs,
     struct revocation *r)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -586,8 +586,9 @@ check_crls(const struct ca_snapshot *ca, const struct trust_request *req,
 		goto out;
 	X509_STORE_CTX_set0_verified_chain(ctx, X509_chain_up_ref(path->chain));
 	X509_STORE_CTX_set0_crls(ctx, crls);
-	set_rules(ctx, req, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL |
-	    X509_V_FLAG_EXTENDED_CRL_SUPPORT | X509_V_FLAG_USE_DELTAS);
+	set_rules(ctx, req,
+	    X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL |
+		X509_V_FLAG_EXTENDED_CRL_SUPPORT | X509_V_FLAG_USE_DELTAS);
 	X509_STORE_CTX_set_app_data(ctx, r);
 	X509_STORE_CTX_set_verify_cb(ctx, revocation_error);
 	if (X509_STORE_CTX_get_check_revocation(ctx)(ctx) == 1) {
@@ -612,34 +613,52 @@ lists(X509_CRL *crl, X509 *cert)
 static bool
 other_key(X509_CRL *crl, X509 *cert)
 {
-	AUTHORITY_KEYID *id = X509_CRL_get_ext_d2i(crl,
-	    NID_authority_key_identifier, NULL, NULL);
+	AUTHORITY_KEYID *id =
+	    X509_CRL_get_ext_d2i(crl, NID_authority_key_identifier, NULL, NULL);
 	const ASN1_OCTET_STRING *mine = X509_get0_authority_key_id(cert);
 	bool other = id != NULL && id->keyid != NULL && mine != NULL &&
-	    ASN1_OCTET_STRING_cmp(id->keyid, mine) != 0;
+		     ASN1_OCTET_STRING_cmp(id->keyid, mine) != 0;
 
 	AUTHORITY_KEYID_free(id);
 	return other;
 }
 
+/* A delta CRL that came after every full one of its issuer. */
+static bool
+is_new_delta(X509_CRL *crl, STACK_OF(X509_CRL) * crls)
+{
+	if (!has_extension(crl, NID_delta_crl))
+		return false;
+	for (int i = 0; i < sk_X509_CRL_num(crls); i++) {
+		X509_CRL *full = sk_X509_CRL_value(crls, i);
+
+		if (!has_extension(full, NID_delta_crl) &&
+		    X509_NAME_cmp(X509_CRL_get_issuer(full),
+			X509_CRL_get_issuer(crl)) == 0 &&
+		    !is_older(full, crl))
+			return false;
+	}
+	return true;
+}
+
 /*
- * Where the status could not be found out: is the certificate simply in a
- * CRL we hold of its issuer, expired or out of scope as that may be?  The
- * administrator's CRLs were checked when they came, so an issuer we do not
- * have (a known certificate without chain) is no reason to look away.
+ * Is the certificate simply listed by its issuer?  Where its status could
+ * not be found out, any full CRL will do, expired or out of scope as it may
+ * be; and delta CRLs count everywhere, as OpenSSL looks at them only where
+ * freshestCRL (RFC 5280 5.2.6) says that there are some.
  */
 static bool
-is_listed(X509 *cert, X509 *issuer, STACK_OF(X509_CRL) *held)
+is_listed(X509 *cert, EVP_PKEY *key, STACK_OF(X509_CRL) * crls, bool unknown)
 {
-	EVP_PKEY *key = issuer == NULL ? NULL : X509_get0_pubkey(issuer);
-
-	for (int i = 0; i < sk_X509_CRL_num(held); i++) {
-		X509_CRL *crl = sk_X509_CRL_value(held, i);
+	for (int i = 0; i < sk_X509_CRL_num(crls); i++) {
+		X509_CRL *crl = sk_X509_CRL_value(crls, i);
 
 		if (X509_NAME_cmp(X509_CRL_get_issuer(crl),
 			X509_get_issuer_name(cert)) != 0 ||
-		    has_extension(crl, NID_delta_crl) ||
 		    other_key(crl, cert) || !lists(crl, cert))
+			continue;
+		if (has_extension(crl, NID_delta_crl) ? !is_new_delta(crl, crls)
+						      : !unknown)
 			continue;
 		if (key == NULL || X509_CRL_verify(crl, key) == 1)
 			return true;
@@ -660,27 +679,33 @@ merge(struct revocation *r, const struct revocation *more)
 	}
 }
 
+/*
+ * Without the issuer (a known certificate without chain) the CRLs we hold
+ * are enough: they were checked when they came.
+ */
 static void
-check_listed(const struct path *path, const struct crl_lists *l,
-    struct revocation *r)
+check_listed(
+    const struct path *path, const struct crl_lists *l, struct revocation *r)
 {
 	int n = depths(path);
 
 	for (int i = 0; i < n; i++) {
-		X509 *issuer = path->forged || i + 1 == n ?
-		    NULL : sk_X509_value(path->chain, i + 1);
+		EVP_PKEY *key =
+		    path->forged || i + 1 == n
+			? NULL
+			: X509_get0_pubkey(sk_X509_value(path->chain, i + 1));
 
-		if (r->status[i] == CHECK_UNKNOWN &&
-		    (i + 1 < n || !path->anchored) &&
-		    is_listed(sk_X509_value(path->chain, i), issuer, l->held))
+		if ((i + 1 < n || !path->anchored) &&
+		    is_listed(sk_X509_value(path->chain, i), key,
+			key == NULL ? l->held : l->all,
+			r->status[i] == CHECK_UNKNOWN))
 			r->status[i] = CHECK_BAD;
 	}
 }
 
 static void
-look_up(const struct ca_snapshot *ca,
-    const struct trust_request *req, const struct path *path,
-    struct revocation *r)
+look_up(const struct ca_snapshot *ca, const struct trust_request *req,
+    const struct path *path, struct revocation *r)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	struct crl_lists l = {.held = NULL};
@@ -744,9 +769,8 @@ sum_up(const struct path *path, const struct revocation *r, int *where)
 
 /* by_ca: the chain counts, not that the certificate itself is known. */
 static void
-check_revocation(const struct ca_snapshot *ca,
-    const struct trust_request *req, const struct path *path, bool by_ca,
-    struct trust_result *res)
+check_revocation(const struct ca_snapshot *ca, const struct trust_request *req,
+    const struct path *path, bool by_ca, struct trust_result *res)
 {
 	struct revocation r;
 	X509 *cert;
@@ -764,9 +788,9 @@ check_revocation(const struct ca_snapshot *ca,
 		if (res->temporary)
 			say(res, "the CRL directory cannot be read");
 	} else if (res->revocation == CHECK_UNKNOWN &&
-	    req->missing_crl_rejects && by_ca) {
-		issuer = x509_name_text(cert == NULL ?
-			NULL : X509_get_issuer_name(cert));
+		   req->missing_crl_rejects && by_ca) {
+		issuer = x509_name_text(
+		    cert == NULL ? NULL : X509_get_issuer_name(cert));
 		res->revocation = CHECK_BAD;
 		say(res, "%s: issuer %s (missing_crl = reject)",
 		    X509_verify_cert_error_string(r.error[where]), issuer);
@@ -793,11 +817,12 @@ trust_check_signer(const struct ca_snapshot *ca,
 		res->temporary = true;
 		say_path_error(&path, res);
 	} else {
-		res->chain = path.error != X509_V_OK && path.all_unknown ?
-		    CHECK_UNKNOWN : CHECK_BAD;
+		res->chain = path.error != X509_V_OK && path.all_unknown
+				 ? CHECK_UNKNOWN
+				 : CHECK_BAD;
 		if (req->rule == TRUST_KNOWN && !known)
 			say(res, "certificate not among the known ones "
-			    "(trust = known)");
+				 "(trust = known)");
 		else
 			explain_path(&path, req, res);
 	}

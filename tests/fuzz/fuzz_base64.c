@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static size_t
 decode(const char *in, size_t n, size_t step, unsigned char *out, bool *garbage)
 {
-	struct base64_decoder d = { .bits = 0 };
+	struct base64_decoder d = {.bits = 0};
 	size_t len = 0;
 
 	for (size_t i = 0; i < n; i += step) {
@@ -34,7 +34,7 @@ decode(const char *in, size_t n, size_t step, unsigned char *out, bool *garbage)
 static void
 round_trip(const uint8_t *data, size_t size, size_t step)
 {
-	struct base64_encoder e = { .nrest = 0 };
+	struct base64_encoder e = {.nrest = 0};
 	char *text = mem_alloc(BASE64_ENCODED_MAX(size) + 78);
 	unsigned char *back;
 	size_t len = 0, n;

@@ -37,8 +37,8 @@ static void
 parse(const struct buf *skeleton)
 {
 	const unsigned char *p = (const unsigned char *)skeleton->data;
-	CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p,
-	    (long)skeleton->len);
+	CMS_ContentInfo *cms =
+	    d2i_CMS_ContentInfo(NULL, &p, (long)skeleton->len);
 
 	CMS_ContentInfo_free(cms);
 	ERR_clear_error();
@@ -82,9 +82,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(cms_walk((const unsigned char *)skeleton.data,
 		    skeleton.len, &again, &err));
 		must(!again.has_content && again.type == w.type &&
-		    again.ncertificates == w.ncertificates &&
-		    again.ncrls == w.ncrls && again.nsigners == w.nsigners &&
-		    again.nrecipients == w.nrecipients);
+		     again.ncertificates == w.ncertificates &&
+		     again.ncrls == w.ncrls && again.nsigners == w.nsigners &&
+		     again.nrecipients == w.nrecipients);
 		parse(&skeleton);
 		if (w.type == CMS_TYPE_SIGNED)
 			attach(&skeleton);

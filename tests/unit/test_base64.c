@@ -17,15 +17,14 @@ decode(const char *text, unsigned char *out, struct base64_decoder *d)
 }
 
 static void
-check_decode(const char *text, const char *want, bool garbage,
-    const char *name)
+check_decode(const char *text, const char *want, bool garbage, const char *name)
 {
 	unsigned char out[256];
 	struct base64_decoder d;
 	size_t n = decode(text, out, &d);
 
 	check(n == strlen(want) && memcmp(out, want, n) == 0 &&
-		d.garbage == garbage,
+		  d.garbage == garbage,
 	    "%s", name);
 }
 
@@ -42,8 +41,8 @@ test_decode(void)
 	check_decode("Zm9v", "foo", false, "three bytes have no pad");
 	check_decode("Zm9vYmFy", "foobar", false, "two quads join");
 	check_decode("Zm9vYg", "foob", false, "missing pads lose nothing");
-	check_decode("Zm9v\r\nYmFy\r\n", "foobar", false,
-	    "line ends are skipped");
+	check_decode(
+	    "Zm9v\r\nYmFy\r\n", "foobar", false, "line ends are skipped");
 	check_decode("Z m\t9\nvY\r\nmFy", "foobar", false,
 	    "blanks inside a quad are skipped");
 	check_decode("Zm9v!Ym*Fy", "foobar", true,
@@ -51,13 +50,12 @@ test_decode(void)
 	check_decode("Zm9v\xc3\xa4YmFy", "foobar", true,
 	    "bytes above 127 are skipped and reported");
 	check_decode("Zm8=Zm9v", "fo", false, "what follows a pad is ignored");
-	check_decode("Zg==\r\n--x--!", "f", false,
-	    "garbage behind a pad is ignored");
+	check_decode(
+	    "Zg==\r\n--x--!", "f", false, "garbage behind a pad is ignored");
 	check_decode("====", "", false, "pads alone decode to nothing");
 	check_decode("+/+/", "\xfb\xff\xbf", false,
 	    "the last two of the alphabet count");
-	check_decode("-_-_Zm9v", "foo", true,
-	    "the URL alphabet is not ours");
+	check_decode("-_-_Zm9v", "foo", true, "the URL alphabet is not ours");
 
 	memset(&d, 0, sizeof(d));
 	n = base64_decode(&d, "Zm9vYg=", 7, out);
@@ -69,12 +67,12 @@ test_decode(void)
 static size_t
 encode_into(char *out, const unsigned char *in, size_t n, size_t step)
 {
-	struct base64_encoder e = { .nrest = 0 };
+	struct base64_encoder e = {.nrest = 0};
 	char *at = out;
 
 	for (size_t i = 0; i < n; i += step)
-		at += base64_encode(&e, in + i, n - i < step ? n - i : step,
-		    at);
+		at +=
+		    base64_encode(&e, in + i, n - i < step ? n - i : step, at);
 	at += base64_encode_end(&e, at);
 	return (size_t)(at - out);
 }
@@ -136,7 +134,7 @@ same_as_openssl(const unsigned char *in, size_t n, size_t step)
 static bool
 comes_back(const unsigned char *in, size_t n, size_t step)
 {
-	struct base64_decoder d = { .bits = 0 };
+	struct base64_decoder d = {.bits = 0};
 	size_t len, got = 0;
 	char *text = encode(in, n, n + 1, &len);
 	unsigned char *back = mem_alloc(n + 4);
@@ -211,7 +209,7 @@ decode_rate(const char *text, size_t n, bool ours)
 
 	start = clock_monotonic_ms();
 	do {
-		struct base64_decoder d = { .bits = 0 };
+		struct base64_decoder d = {.bits = 0};
 
 		if (ours) {
 			base64_decode(&d, text, n, out);
@@ -247,13 +245,13 @@ test_speed(void)
 	text = encode(in, n, n, &len);
 	ours = encode_rate(in, n, true);
 	theirs = encode_rate(in, n, false);
-	printf("# encode: %.0f MB/s, EVP_EncodeBlock %.0f MB/s\n", ours,
-	    theirs);
+	printf(
+	    "# encode: %.0f MB/s, EVP_EncodeBlock %.0f MB/s\n", ours, theirs);
 	check(ours > theirs / 20, "encoding keeps up with OpenSSL");
 	ours = decode_rate(text, len, true);
 	theirs = decode_rate(text, len, false);
-	printf("# decode: %.0f MB/s, EVP_DecodeUpdate %.0f MB/s\n", ours,
-	    theirs);
+	printf(
+	    "# decode: %.0f MB/s, EVP_DecodeUpdate %.0f MB/s\n", ours, theirs);
 	check(ours > theirs / 4, "decoding outruns EVP_DecodeUpdate");
 	free(text);
 	free(in);

@@ -42,8 +42,8 @@ make_certificate(void)
 	X509_set_issuer_name(cert, name);
 	X509_set_pubkey(cert, key);
 	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
-	ext = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_key_identifier,
-	    "hash");
+	ext =
+	    X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_key_identifier, "hash");
 	X509_add_ext(cert, ext, -1);
 	X509_EXTENSION_free(ext);
 	X509_sign(cert, key, EVP_sha256());
@@ -97,8 +97,8 @@ static void
 make_signed(struct buf *b, unsigned flags)
 {
 	BIO *in = BIO_new_mem_buf(text, -1);
-	CMS_ContentInfo *cms = CMS_sign(cert, key, NULL, in,
-	    flags | CMS_BINARY);
+	CMS_ContentInfo *cms =
+	    CMS_sign(cert, key, NULL, in, flags | CMS_BINARY);
 
 	if (flags & CMS_STREAM) {
 		BIO *out = BIO_new(BIO_s_mem());
@@ -156,8 +156,9 @@ static bool
 verifies(CMS_ContentInfo *cms, const struct buf *content)
 {
 	STACK_OF(X509) *certs = sk_X509_new_null();
-	BIO *dcont = content == NULL ?
-	    NULL : BIO_new_mem_buf(content->data, (int)content->len);
+	BIO *dcont = content == NULL
+			 ? NULL
+			 : BIO_new_mem_buf(content->data, (int)content->len);
 	BIO *out = BIO_new(BIO_s_mem());
 	char *p = NULL;
 	bool good;
@@ -165,10 +166,10 @@ verifies(CMS_ContentInfo *cms, const struct buf *content)
 
 	sk_X509_push(certs, cert);
 	good = cms != NULL && CMS_verify(cms, certs, NULL, dcont, out,
-	    CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) == 1;
+				  CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) == 1;
 	n = BIO_get_mem_data(out, &p);
 	good = good && (size_t)n == strlen(text) &&
-	    memcmp(p, text, (size_t)n) == 0;
+	       memcmp(p, text, (size_t)n) == 0;
 	BIO_free(out);
 	BIO_free(dcont);
 	sk_X509_free(certs);
@@ -185,10 +186,10 @@ decrypts(CMS_ContentInfo *cms, const struct buf *content)
 	long n;
 
 	good = cms != NULL &&
-	    CMS_decrypt(cms, key, cert, dcont, out, CMS_BINARY) == 1;
+	       CMS_decrypt(cms, key, cert, dcont, out, CMS_BINARY) == 1;
 	n = BIO_get_mem_data(out, &p);
 	good = good && (size_t)n == strlen(text) &&
-	    memcmp(p, text, (size_t)n) == 0;
+	       memcmp(p, text, (size_t)n) == 0;
 	BIO_free(out);
 	BIO_free(dcont);
 	return good;
@@ -200,14 +201,14 @@ cut(const struct buf *b, struct cms_walk *w, struct buf *skeleton,
     struct buf *content)
 {
 	const unsigned char *p = (const unsigned char *)b->data;
-	struct error err = { 0 };
+	struct error err = {0};
 	bool good;
 
 	buf_init(skeleton, MAX);
 	buf_init(content, MAX);
 	good = cms_walk(p, b->len, w, &err) &&
-	    cms_walk_skeleton(p, w, skeleton, &err) &&
-	    cms_walk_content(p, w, collect, content, &err);
+	       cms_walk_skeleton(p, w, skeleton, &err) &&
+	       cms_walk_content(p, w, collect, content, &err);
 	if (!good)
 		printf("# %s\n", err.text);
 	return good && content->len == w->content_len;
@@ -224,7 +225,7 @@ test_signed(unsigned flags, const char *what)
 	check(cut(&b, &w, &skeleton, &content), "a signature, %s, is walked",
 	    what);
 	check(w.type == CMS_TYPE_SIGNED && w.nsigners == 1 &&
-		w.ncertificates == 1 && w.ndigests == 1 && w.ncrls == 0,
+		  w.ncertificates == 1 && w.ndigests == 1 && w.ncrls == 0,
 	    "its signer, certificate and digest are counted");
 	check(w.has_content == !(flags & CMS_DETACHED),
 	    "it is known whether it has content");
@@ -280,7 +281,7 @@ test_attach(size_t pad)
 	buf_puts(&head, text);
 	buf_append(&head, tail.data, tail.len);
 	check(cms_walk((unsigned char *)head.data, head.len, &w, &err) &&
-		w.has_content && w.content_len == strlen(text),
+		  w.has_content && w.content_len == strlen(text),
 	    "the opaque one is walked");
 	cms = parse(&head);
 	check(verifies(cms, NULL), "the opaque one verifies");
@@ -289,12 +290,13 @@ test_attach(size_t pad)
 
 		to_buf(&again, cms);
 		check(again.len == head.len &&
-			memcmp(again.data, head.data, head.len) == 0,
+			  memcmp(again.data, head.data, head.len) == 0,
 		    "and is DER to the byte");
 		buf_clear(&again);
 	}
 	check(!cms_walk_attach((unsigned char *)head.data, head.len, 3,
-		  &detached, &tail, &err) && err.kind == ERROR_PERM,
+		  &detached, &tail, &err) &&
+		  err.kind == ERROR_PERM,
 	    "an opaque signature is not attached to again");
 	CMS_ContentInfo_free(cms);
 	buf_clear(&detached);
@@ -332,8 +334,8 @@ put_signer(struct buf *b, unsigned attributes)
 	buf_init(&s, MAX);
 	buf_append(&s, "\x02\1\3\x80\1\7\x30\3\6\1\x2a", 11);
 	if (attributes > 0)
-		put_many(&s, 0xa0, attributes, "\x30\5\6\1\x2a\x31\0", 7,
-		    false);
+		put_many(
+		    &s, 0xa0, attributes, "\x30\5\6\1\x2a\x31\0", 7, false);
 	buf_append(&s, "\x30\3\6\1\x2a\4\1x", 8);
 	wrap(&s, 0x30, false);
 	buf_append(b, s.data, s.len);
@@ -390,7 +392,7 @@ build_signed(struct buf *b, const struct parts *parts)
 static bool
 accepted(const struct buf *b, struct cms_walk *w)
 {
-	struct error err = { 0 };
+	struct error err = {0};
 	bool good = cms_walk((const unsigned char *)b->data, b->len, w, &err);
 
 	if (!good)
@@ -402,15 +404,14 @@ accepted(const struct buf *b, struct cms_walk *w)
 static void
 check_refused(struct buf *b, const char *reason, const char *what)
 {
-	struct error err = { 0 };
+	struct error err = {0};
 	struct cms_walk w;
 	int64_t start = clock_monotonic_ms(), spent;
-	bool good = cms_walk((const unsigned char *)b->data, b->len, &w,
-	    &err);
+	bool good = cms_walk((const unsigned char *)b->data, b->len, &w, &err);
 
 	spent = clock_monotonic_ms() - start;
 	check(!good && err.kind == ERROR_PERM &&
-		strstr(err.text, reason) != NULL && spent < 1000,
+		  strstr(err.text, reason) != NULL && spent < 1000,
 	    "%s is refused (%zu bytes, %d ms)", what, b->len, (int)spent);
 	if (!good)
 		printf("# %s\n", err.text);
@@ -420,10 +421,11 @@ check_refused(struct buf *b, const char *reason, const char *what)
 static void
 test_counts(void)
 {
-	struct parts most = { .digests = CMS_MAX_DIGESTS,
-		.certificates = CMS_MAX_CERTIFICATES, .crls = CMS_MAX_CRLS,
-		.signers = CMS_MAX_SIGNERS,
-		.attributes = CMS_MAX_ATTRIBUTES };
+	struct parts most = {.digests = CMS_MAX_DIGESTS,
+	    .certificates = CMS_MAX_CERTIFICATES,
+	    .crls = CMS_MAX_CRLS,
+	    .signers = CMS_MAX_SIGNERS,
+	    .attributes = CMS_MAX_ATTRIBUTES};
 	struct parts parts;
 	struct cms_walk w;
 	struct buf b;
@@ -432,9 +434,9 @@ test_counts(void)
 		most.indefinite = i == 1;
 		build_signed(&b, &most);
 		check(accepted(&b, &w) && w.ndigests == CMS_MAX_DIGESTS &&
-			w.ncertificates == CMS_MAX_CERTIFICATES &&
-			w.ncrls == CMS_MAX_CRLS &&
-			w.nsigners == CMS_MAX_SIGNERS,
+			  w.ncertificates == CMS_MAX_CERTIFICATES &&
+			  w.ncrls == CMS_MAX_CRLS &&
+			  w.nsigners == CMS_MAX_SIGNERS,
 		    "everything at its limit is walked, %s lengths",
 		    i == 1 ? "indefinite" : "definite");
 		buf_clear(&b);
@@ -534,8 +536,8 @@ test_recipients(void)
 	buf_reset(&r);
 	put_key_agree(&r, 10000);
 	build_enveloped(&b, &r, ALG_PLAIN, 5, NULL);
-	check_refused(&b, "more than 1000 recipients",
-	    "one key agreement for 10,000");
+	check_refused(
+	    &b, "more than 1000 recipients", "one key agreement for 10,000");
 	buf_reset(&r);
 	for (int i = 0; i < 10000; i++)
 		put_key_agree(&r, 0);
@@ -603,22 +605,22 @@ test_gcm(void)
 	build_gcm(&b, 12, 16, "0");
 	check_refused(&b, "tag of 1 bytes", "a tag of one byte");
 	build_gcm(&b, 20, 16, NULL);
-	check_refused(&b, "nonce of 20 bytes",
-	    "a nonce too long in EnvelopedData");
+	check_refused(
+	    &b, "nonce of 20 bytes", "a nonce too long in EnvelopedData");
 	buf_init(&r, MAX);
 	buf_append(&r, "\x30\0", 2);
 	build_enveloped(&b, &r, "\x30\x0b\6\x09\x60\x86\x48\1\x65\3\4\1\x2e",
 	    13, "0123456789abcdef");
-	check_refused(&b, "without AES-GCM parameters",
-	    "AES-GCM without parameters");
+	check_refused(
+	    &b, "without AES-GCM parameters", "AES-GCM without parameters");
 	buf_clear(&r);
 }
 
 static void
 test_depth(void)
 {
-	static const unsigned depths[] = { 50, 10000, 1000000 };
-	struct parts parts = { .digests = 1 };
+	static const unsigned depths[] = {50, 10000, 1000000};
+	struct parts parts = {.digests = 1};
 	struct cms_walk w;
 	struct buf b, nest;
 
@@ -628,23 +630,21 @@ test_depth(void)
 
 		buf_init(&nest, MAX);
 		for (unsigned d = 0; d < depths[i % 3]; d++)
-			buf_append(&nest, ind ? "\x30\x80" :
-						"\x30\x84\0\0\0\0",
+			buf_append(&nest, ind ? "\x30\x80" : "\x30\x84\0\0\0\0",
 			    ind ? 2 : 6);
 		parts.encap = nest.data;
 		parts.encap_len = nest.len;
 		build_signed(&b, &parts);
 		/* As a content type that is not there: nothing is entered. */
-		check_refused(&b, "without eContentType",
-		    "nesting instead of a content");
+		check_refused(
+		    &b, "without eContentType", "nesting instead of a content");
 		buf_init(&b, MAX);
 		buf_append(&b, "\2\1\1\x31\x80", 5);
 		buf_append(&b, nest.data, nest.len);
 		finish(&b, OID_SIGNED, 11, ind);
-		snprintf(what, sizeof(what), "nesting of %u, %s",
-		    depths[i % 3], ind ? "indefinite" : "empty");
-		check_refused(&b, ind ? "nested deeper than 24" : "CMS",
-		    what);
+		snprintf(what, sizeof(what), "nesting of %u, %s", depths[i % 3],
+		    ind ? "indefinite" : "empty");
+		check_refused(&b, ind ? "nested deeper than 24" : "CMS", what);
 		buf_clear(&nest);
 	}
 	/* Honest nesting: SignedData inside SignedData, fifty times. */
@@ -682,7 +682,8 @@ test_depth(void)
 	parts.encap_len = b.len;
 	build_signed(&nest, &parts);
 	buf_clear(&b);
-	check_refused(&nest, "nested deeper", "a content of strings in strings");
+	check_refused(
+	    &nest, "nested deeper", "a content of strings in strings");
 }
 
 static void
@@ -700,15 +701,15 @@ refuse_bytes(const char *p, size_t n, const char *reason, const char *what)
 static void
 test_lengths(void)
 {
-	struct parts parts = { .digests = 1, .signers = 1 };
+	struct parts parts = {.digests = 1, .signers = 1};
 	struct cms_walk w;
 	struct error err;
 	struct buf b;
 
 	check(!cms_walk(NULL, 0, &w, &err) && err.kind == ERROR_PERM,
 	    "nothing is no CMS object");
-	refuse_bytes(BYTES("-----BEGIN CMS-----\nMII"), "not a CMS object",
-	    "PEM");
+	refuse_bytes(
+	    BYTES("-----BEGIN CMS-----\nMII"), "not a CMS object", "PEM");
 	refuse_bytes(BYTES("\x30\x84\x80\0\0\0\6\1\x2a"), "cut short",
 	    "a length of 2^31");
 	refuse_bytes(BYTES("\x30\x84\xff\xff\xff\xff\6\1\x2a"), "cut short",
@@ -719,10 +720,10 @@ test_lengths(void)
 	    "cut short", "a length of 2^64 - 1");
 	refuse_bytes(BYTES("\x30\x89\1\0\0\0\0\0\0\0\0\6\1"), "broken length",
 	    "a length of 2^64");
-	refuse_bytes(BYTES("\x30\xff\0\0\0"), "broken length",
-	    "the reserved length");
-	refuse_bytes(BYTES("\x30\x84\0"), "broken length",
-	    "a length cut in itself");
+	refuse_bytes(
+	    BYTES("\x30\xff\0\0\0"), "broken length", "the reserved length");
+	refuse_bytes(
+	    BYTES("\x30\x84\0"), "broken length", "a length cut in itself");
 	refuse_bytes(BYTES("\x30\6\6\x80\x2a\0\0\0"), "broken length",
 	    "an OID of indefinite length");
 	build_signed(&b, &parts);
@@ -744,8 +745,8 @@ static void
 test_ber(void)
 {
 	/* SignedData of type data, lengths of five bytes with zeros. */
-	static const char padded[] = "\x30\x80" OID_SIGNED
-	    "\xa0\x80\x30\x84\0\0\0\x31"
+	static const char padded[] =
+	    "\x30\x80" OID_SIGNED "\xa0\x80\x30\x84\0\0\0\x31"
 	    "\2\x81\1\1"
 	    "\x31\0"
 	    "\x30\x80" OID_SIGNED "\xa0\x80\x24\x80"
@@ -788,8 +789,8 @@ test_types(void)
 	check_str(w.oid, "2.999.511", "and named");
 	buf_clear(&b);
 	buf_init(&b, MAX);
-	finish(&b, "\6\x0c\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
-	    14, false);
+	finish(&b, "\6\x0c\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 14,
+	    false);
 	check(accepted(&b, &w), "an endless type is told");
 	check_str(w.oid, "...", "and cut");
 	buf_clear(&b);
@@ -799,7 +800,7 @@ test_types(void)
 static void
 test_size(void)
 {
-	struct parts parts = { .digests = 1 };
+	struct parts parts = {.digests = 1};
 	struct buf b, encap, big;
 	struct cms_walk w;
 	int64_t start;
@@ -873,7 +874,7 @@ agrees(const struct buf *b, const char *path)
 {
 	struct buf skeleton, content;
 	CMS_ContentInfo *theirs = parse(b), *ours = NULL;
-	struct error err = { 0 };
+	struct error err = {0};
 	struct cms_walk w;
 	bool good, ok;
 
@@ -919,8 +920,8 @@ test_corpus(const char *root, const char *folder)
 		buf_clear(&b);
 	}
 	closedir(d);
-	check(n > 0 && bad == 0, "%u files of %s are taken as OpenSSL does",
-	    n, folder);
+	check(n > 0 && bad == 0, "%u files of %s are taken as OpenSSL does", n,
+	    folder);
 }
 
 static void
@@ -948,8 +949,8 @@ main(void)
 	test_signed(0, "opaque");
 	test_signed(CMS_STREAM, "streamed with indefinite lengths");
 	test_signed(CMS_USE_KEYID, "by key identifier");
-	test_encrypted(EVP_aes_256_cbc(), 0, CMS_TYPE_ENVELOPED,
-	    "an AES-CBC envelope");
+	test_encrypted(
+	    EVP_aes_256_cbc(), 0, CMS_TYPE_ENVELOPED, "an AES-CBC envelope");
 	test_encrypted(EVP_aes_256_cbc(), CMS_STREAM, CMS_TYPE_ENVELOPED,
 	    "a streamed AES-CBC envelope");
 	test_encrypted(EVP_aes_256_gcm(), 0, CMS_TYPE_AUTH_ENVELOPED,

@@ -21,8 +21,8 @@ static X509 *root, *middle, *leaf;
 static void
 set_name(X509_NAME *name, const char *cn)
 {
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
-	    (const unsigned char *)cn, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+	    name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0);
 }
 
 static void
@@ -56,8 +56,8 @@ make(const struct spec *s, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), s->serial);
 	ASN1_TIME_set(X509_getm_notBefore(cert),
 	    s->from != 0 ? s->from : NOW - 365 * DAY);
-	ASN1_TIME_set(X509_getm_notAfter(cert),
-	    s->to != 0 ? s->to : NOW + 365 * DAY);
+	ASN1_TIME_set(
+	    X509_getm_notAfter(cert), s->to != 0 ? s->to : NOW + 365 * DAY);
 	set_name(X509_get_subject_name(cert), s->cn);
 	if (issuer == NULL)
 		issuer = cert;
@@ -75,17 +75,19 @@ make(const struct spec *s, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
 static X509 *
 make_leaf(const char *usage, const char *extended)
 {
-	struct spec s = {.cn = "Signer", .serial = 0xa1b, .usage = usage,
-		.extended = extended};
+	struct spec s = {.cn = "Signer",
+	    .serial = 0xa1b,
+	    .usage = usage,
+	    .extended = extended};
 
 	return make(&s, leaf_key, middle, middle_key);
 }
 
 struct crl_spec {
-	long number; /* 0: none */
-	long base;   /* of a delta CRL; 0: it is none */
+	long number;     /* 0: none */
+	long base;       /* of a delta CRL; 0: it is none */
 	time_t from, to; /* to -1: no nextUpdate */
-	long serial; /* revoked; 0: none */
+	long serial;     /* revoked; 0: none */
 };
 
 static void
@@ -116,8 +118,7 @@ static X509_CRL *
 make_crl(const struct crl_spec *s, X509 *issuer, EVP_PKEY *key)
 {
 	X509_CRL *crl = X509_CRL_new();
-	ASN1_TIME *t = ASN1_TIME_set(NULL, s->from != 0 ? s->from :
-							  NOW - DAY);
+	ASN1_TIME *t = ASN1_TIME_set(NULL, s->from != 0 ? s->from : NOW - DAY);
 
 	X509_CRL_set_version(crl, 1);
 	X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer));
@@ -193,16 +194,16 @@ send(X509 *issuer, EVP_PKEY *key, struct crl_spec s)
 
 /* reason "" must be that; otherwise it must occur. */
 static void
-ask(enum check_result chain, enum check_result revocation,
-    const char *reason, const char *name)
+ask(enum check_result chain, enum check_result revocation, const char *reason,
+    const char *name)
 {
 	bool good;
 
 	memset(&result, 0xff, sizeof(result));
 	trust_check_signer(&ca, &request, &result);
 	good = result.chain == chain && result.revocation == revocation &&
-	    (reason[0] == '\0' ? result.reason[0] == '\0' :
-				 strstr(result.reason, reason) != NULL);
+	       (reason[0] == '\0' ? result.reason[0] == '\0'
+				  : strstr(result.reason, reason) != NULL);
 	check(good, "%s", name);
 	if (!good)
 		printf("# chain %s, revocation %s, reason: %s\n",
@@ -260,8 +261,7 @@ test_chain(void)
 	s.from = NOW + DAY;
 	cert = make(&s, leaf_key, middle, middle_key);
 	start(cert);
-	ask(CHECK_BAD, CHECK_UNKNOWN,
-	    "certificate not valid before 2025-06-16",
+	ask(CHECK_BAD, CHECK_UNKNOWN, "certificate not valid before 2025-06-16",
 	    "so is one that is not valid yet");
 	X509_free(cert);
 }
@@ -269,9 +269,11 @@ test_chain(void)
 static void
 test_expired_ca(void)
 {
-	struct spec s = {.cn = "Middle", .serial = 2, .to = NOW - DAY,
-		.basic = "critical,CA:TRUE",
-		.usage = "keyCertSign,cRLSign"};
+	struct spec s = {.cn = "Middle",
+	    .serial = 2,
+	    .to = NOW - DAY,
+	    .basic = "critical,CA:TRUE",
+	    .usage = "keyCertSign,cRLSign"};
 	X509 *old = make(&s, middle_key, root, root_key);
 
 	start(leaf);
@@ -321,9 +323,10 @@ test_usage(void)
 static void
 test_ca_usage(void)
 {
-	struct spec s = {.cn = "Middle", .serial = 3,
-		.basic = "critical,CA:TRUE",
-		.extended = "anyExtendedKeyUsage"};
+	struct spec s = {.cn = "Middle",
+	    .serial = 3,
+	    .basic = "critical,CA:TRUE",
+	    .extended = "anyExtendedKeyUsage"};
 	X509 *ca_cert = make(&s, middle_key, root, root_key);
 
 	start(leaf);
@@ -391,7 +394,13 @@ test_held(void)
 	HOLD(.number = 1);
 	HOLD(.number = 2, .base = 1, .serial = 0xa1b);
 	ask(CHECK_GOOD, CHECK_BAD, "certificate revoked",
-	    "a delta CRL revokes");
+	    "a delta CRL revokes, announced or not");
+	start(leaf);
+	HOLD_ROOT();
+	HOLD(.number = 3);
+	HOLD(.number = 2, .base = 1, .serial = 0xa1b);
+	ask(CHECK_GOOD, CHECK_GOOD, "",
+	    "one from before the full CRL does not");
 }
 
 static void
@@ -423,6 +432,11 @@ test_sent(void)
 	SEND(.number = 2, .serial = 0xa1b, .from = NOW - 1);
 	ask(CHECK_GOOD, CHECK_BAD, "certificate revoked", "and may revoke");
 
+	start(leaf);
+	HOLD_ROOT();
+	HOLD(.number = 5);
+	SEND(.number = 6, .base = 5, .serial = 0xa1b);
+	ask(CHECK_GOOD, CHECK_BAD, "certificate revoked", "so may a delta CRL");
 	start(leaf);
 	HOLD_ROOT();
 	HOLD(.number = 5);
@@ -459,8 +473,8 @@ test_forged(void)
 {
 	start(leaf);
 	HOLD_ROOT();
-	send(middle, other_key,
-	    (struct crl_spec){.number = 9, .from = NOW - 1});
+	send(
+	    middle, other_key, (struct crl_spec){.number = 9, .from = NOW - 1});
 	ask(CHECK_GOOD, CHECK_UNKNOWN, "", "a forged CRL says nothing");
 	SEND(.number = 1, .serial = 0xa1b);
 	ask(CHECK_GOOD, CHECK_BAD, "certificate revoked",
@@ -468,13 +482,13 @@ test_forged(void)
 	start(leaf);
 	HOLD_ROOT();
 	HOLD(.number = 1);
-	send(middle, other_key, (struct crl_spec){.number = 9,
-		.from = NOW - 1, .serial = 0xa1b});
+	send(middle, other_key,
+	    (struct crl_spec){.number = 9, .from = NOW - 1, .serial = 0xa1b});
 	ask(CHECK_GOOD, CHECK_GOOD, "", "a forged revocation is none");
 	start(leaf);
 	HOLD(.number = 1, .serial = 0xa1b);
-	hold(middle, other_key,
-	    (struct crl_spec){.number = 9, .from = NOW - 1});
+	hold(
+	    middle, other_key, (struct crl_spec){.number = 9, .from = NOW - 1});
 	ask(CHECK_GOOD, CHECK_BAD, "certificate revoked",
 	    "a bad CRL we hold does not hide a good one");
 	start(leaf);
@@ -532,8 +546,8 @@ test_known(void)
 static void
 test_unknown_algorithm(void)
 {
-	static const unsigned char oid[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 4,
-		3, 2 };
+	static const unsigned char oid[] = {
+	    0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2};
 	unsigned char *der = NULL;
 	const unsigned char *p;
 	int n = i2d_X509(leaf, &der), found = 0;
@@ -592,9 +606,9 @@ test_hostile(void)
  * set, inhibited mapping), and the one whose DSA parameters OpenSSL does
  * not inherit: all we answer otherwise than PKITS.
  */
-static const char *const pkits_others[] = { "4.1.5", "4.8.1.3", "4.8.2.2",
-	"4.8.3.2", "4.8.3.3", "4.8.6.3", "4.8.14.2", "4.10.1.2", "4.10.1.3",
-	"4.10.3", "4.10.5.2", "4.10.6.2", "4.10.13.3", "4.12.3.2" };
+static const char *const pkits_others[] = {"4.1.5", "4.8.1.3", "4.8.2.2",
+    "4.8.3.2", "4.8.3.3", "4.8.6.3", "4.8.14.2", "4.10.1.2", "4.10.1.3",
+    "4.10.3", "4.10.5.2", "4.10.6.2", "4.10.13.3", "4.12.3.2"};
 
 static bool
 is_other(const char *test)
@@ -614,20 +628,19 @@ load(const char *root_dir, const char *folder, const char *name, bool crl)
 	void *object;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/pkits2011/%s/%s.%s", root_dir,
-	    folder, name, crl ? "crl" : "crt");
+	snprintf(path, sizeof(path), "%s/pkits2011/%s/%s.%s", root_dir, folder,
+	    name, crl ? "crl" : "crt");
 	f = fopen(path, "rb");
 	if (f == NULL)
 		return NULL;
-	object = crl ? (void *)d2i_X509_CRL_fp(f, NULL) :
-		       (void *)d2i_X509_fp(f, NULL);
+	object = crl ? (void *)d2i_X509_CRL_fp(f, NULL)
+		     : (void *)d2i_X509_fp(f, NULL);
 	fclose(f);
 	return object;
 }
 
 /* The first certificate is the anchor, the last the signer's. */
-static STACK_OF(X509) *
-load_path(const char *dir, char *names)
+static STACK_OF(X509) * load_path(const char *dir, char *names)
 {
 	STACK_OF(X509) *path = sk_X509_new_null();
 	char *name;
@@ -649,12 +662,12 @@ run_pkits(const char *dir, char *certs, char *crls, bool held)
 	STACK_OF(X509) *path = load_path(dir, certs);
 	struct ca_snapshot snapshot = {.store = X509_STORE_new()};
 	struct trust_request req = {
-		.cert = sk_X509_value(path, sk_X509_num(path) - 1),
-		.untrusted = path,
-		.crls = sk_X509_CRL_new_null(),
-		.at = NOW,
-		.missing_crl_rejects = true,
-		.check_revocation = true,
+	    .cert = sk_X509_value(path, sk_X509_num(path) - 1),
+	    .untrusted = path,
+	    .crls = sk_X509_CRL_new_null(),
+	    .at = NOW,
+	    .missing_crl_rejects = true,
+	    .check_revocation = true,
 	};
 	struct trust_result res;
 	char *name;
@@ -677,7 +690,7 @@ run_pkits(const char *dir, char *certs, char *crls, bool held)
 	sk_X509_pop_free(path, X509_free);
 	X509_STORE_free(snapshot.store);
 	return res.reason[0] == '\0' && res.chain == CHECK_GOOD &&
-	    res.revocation == CHECK_GOOD;
+	       res.revocation == CHECK_GOOD;
 }
 
 static void
@@ -705,18 +718,18 @@ test_pkits(bool held)
 		for (int i = 0; i < 5; i++)
 			field[i] = strsep(&rest, "\t\n");
 		good = run_pkits(dir, field[3], field[4], held) ==
-		    (strcmp(field[2], "VALID") == 0);
+		       (strcmp(field[2], "VALID") == 0);
 		n++;
 		others += is_other(field[0]);
 		if (good == is_other(field[0])) {
-			printf("# %s %s: not %s\n", field[0], field[1],
-			    field[2]);
+			printf(
+			    "# %s %s: not %s\n", field[0], field[1], field[2]);
 			wrong++;
 		}
 	}
 	fclose(f);
 	check(n > 200 && wrong == 0 &&
-		others == sizeof(pkits_others) / sizeof(*pkits_others),
+		  others == sizeof(pkits_others) / sizeof(*pkits_others),
 	    "%u PKITS cases come out right with CRLs %s, %u others as told", n,
 	    held ? "we hold" : "of the message", others);
 }
@@ -724,12 +737,14 @@ test_pkits(bool held)
 static void
 make_everything(void)
 {
-	struct spec top = {.cn = "Root", .serial = 1,
-		.basic = "critical,CA:TRUE",
-		.usage = "critical,keyCertSign,cRLSign"};
-	struct spec mid = {.cn = "Middle", .serial = 2,
-		.basic = "critical,CA:TRUE",
-		.usage = "critical,keyCertSign,cRLSign"};
+	struct spec top = {.cn = "Root",
+	    .serial = 1,
+	    .basic = "critical,CA:TRUE",
+	    .usage = "critical,keyCertSign,cRLSign"};
+	struct spec mid = {.cn = "Middle",
+	    .serial = 2,
+	    .basic = "critical,CA:TRUE",
+	    .usage = "critical,keyCertSign,cRLSign"};
 
 	root_key = EVP_EC_gen("P-256");
 	middle_key = EVP_EC_gen("P-256");
