@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/flow_policy.h"
+#include "common/client_pattern.h"
 #include "common/mailaddr.h"
 #include "common/mem.h"
 
@@ -424,7 +424,7 @@ sender_group_check(const struct settings *s, const char *name,
 	const struct sender_group_settings *g = values;
 
 	for (size_t i = 0; i < g->clients.n; i++)
-		if (!flow_policy_check_client(g->clients.v[i], err))
+		if (!client_pattern_check(g->clients.v[i], err))
 			return settings_error(s, "sender-group", name,
 			    "clients", err, "%s", err->text);
 	return true;

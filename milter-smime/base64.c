@@ -13,50 +13,41 @@
  * byte that says "in the alphabet": four look-ups joined by OR give three
  * bytes and, in 0x0f000000, whether all four were good.
  */
-#define ENTRY(c, v, shift) \
-	[c] = (uint32_t)(v) << (shift) | (uint32_t)1 << (24 + (shift) / 6)
-#define ENTRIES4(c, v, s)                           \
+/* clang-format off */
+#define ENTRY(c, v, s) \
+	[c] = (uint32_t)(v) << (s) | (uint32_t)1 << (24 + (s) / 6)
+#define ENTRIES4(c, v, s) \
 	ENTRY(c, v, s), ENTRY((c) + 1, (v) + 1, s), \
-	    ENTRY((c) + 2, (v) + 2, s), ENTRY((c) + 3, (v) + 3, s)
-#define ENTRIES26(c, v, s)                                                    \
-	ENTRIES4(c, v, s), ENTRIES4((c) + 4, (v) + 4, s),                     \
-	    ENTRIES4((c) + 8, (v) + 8, s), ENTRIES4((c) + 12, (v) + 12, s),   \
-	    ENTRIES4((c) + 16, (v) + 16, s), ENTRIES4((c) + 20, (v) + 20, s), \
-	    ENTRY((c) + 24, (v) + 24, s), ENTRY((c) + 25, (v) + 25, s)
-#define ALPHABET(s)                                                          \
-	{                                                                    \
-		ENTRIES26('A', 0, s), ENTRIES26('a', 26, s),                 \
-		    ENTRIES4('0', 52, s), ENTRIES4('4', 56, s),              \
-		    ENTRY('8', 60, s), ENTRY('9', 61, s), ENTRY('+', 62, s), \
-		    ENTRY('/', 63, s)                                        \
-	}
+	ENTRY((c) + 2, (v) + 2, s), ENTRY((c) + 3, (v) + 3, s)
+#define ENTRIES26(c, v, s) \
+	ENTRIES4(c, v, s), ENTRIES4((c) + 4, (v) + 4, s), \
+	ENTRIES4((c) + 8, (v) + 8, s), ENTRIES4((c) + 12, (v) + 12, s), \
+	ENTRIES4((c) + 16, (v) + 16, s), ENTRIES4((c) + 20, (v) + 20, s), \
+	ENTRY((c) + 24, (v) + 24, s), ENTRY((c) + 25, (v) + 25, s)
+#define ALPHABET(s) { \
+	ENTRIES26('A', 0, s), ENTRIES26('a', 26, s), \
+	ENTRIES4('0', 52, s), ENTRIES4('4', 56, s), ENTRY('8', 60, s), \
+	ENTRY('9', 61, s), ENTRY('+', 62, s), ENTRY('/', 63, s) }
 #define ALL_GOOD 0x0f
 
 static const uint32_t values[4][256] = {
     ALPHABET(18), ALPHABET(12), ALPHABET(6), ALPHABET(0)};
 
 /* The two characters of each 12 bits: half the look-ups of one by one. */
-#define PAIRS5(a, b)                                      \
-	{a, b}, {a, (b) + 1}, {a, (b) + 2}, {a, (b) + 3}, \
-	{                                                 \
-		a, (b) + 4                                \
-	}
-#define PAIRS26(a, b)                                          \
+#define PAIRS5(a, b) \
+	{ a, b }, { a, (b) + 1 }, { a, (b) + 2 }, { a, (b) + 3 }, { a, (b) + 4 }
+#define PAIRS26(a, b) \
 	PAIRS5(a, b), PAIRS5(a, (b) + 5), PAIRS5(a, (b) + 10), \
-	    PAIRS5(a, (b) + 15), PAIRS5(a, (b) + 20),          \
-	{                                                      \
-		a, (b) + 25                                    \
-	}
-#define ROW(a)                                                            \
+	PAIRS5(a, (b) + 15), PAIRS5(a, (b) + 20), { a, (b) + 25 }
+#define ROW(a) \
 	PAIRS26(a, 'A'), PAIRS26(a, 'a'), PAIRS5(a, '0'), PAIRS5(a, '5'), \
-	    {a, '+'},                                                     \
-	{                                                                 \
-		a, '/'                                                    \
-	}
-#define ROWS5(a) ROW(a), ROW((a) + 1), ROW((a) + 2), ROW((a) + 3), ROW((a) + 4)
-#define ROWS26(a)                                                   \
+	{ a, '+' }, { a, '/' }
+#define ROWS5(a) \
+	ROW(a), ROW((a) + 1), ROW((a) + 2), ROW((a) + 3), ROW((a) + 4)
+#define ROWS26(a) \
 	ROWS5(a), ROWS5((a) + 5), ROWS5((a) + 10), ROWS5((a) + 15), \
-	    ROWS5((a) + 20), ROW((a) + 25)
+	ROWS5((a) + 20), ROW((a) + 25)
+/* clang-format on */
 
 static const char pairs[4096][2] = {
     ROWS26('A'), ROWS26('a'), ROWS5('0'), ROWS5('5'), ROW('+'), ROW('/')};

@@ -75,29 +75,32 @@ on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
 		*pf0 = need;
 		return SMFIS_CONTINUE;
 	}
-	/* {daemon_addr} is only known when the mail came over SMTP. */
-	smfi_setsymlist(ctx, SMFIM_CONNECT,
-	    (char *)"{daemon_name} {daemon_addr}");
+	smfi_setsymlist(ctx, SMFIM_CONNECT, (char *)"{daemon_name}");
 	smfi_setsymlist(ctx, SMFIM_ENVFROM, (char *)"i {auth_authen}");
 	smfi_setsymlist(ctx, SMFIM_EOM, (char *)"i");
 	return SMFIS_CONTINUE;
 }
 
+/* The client's address as text, "" when there is none; and its port. */
 static char *
-address_text(const _SOCK_ADDR *sa)
+address_text(const _SOCK_ADDR *sa, unsigned *port)
 {
+	union {
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} u = {0};
 	char text[INET6_ADDRSTRLEN] = "";
-	const void *address = NULL;
 
-	if (sa != NULL && sa->sa_family == AF_INET)
-		address = &((const struct sockaddr_in *)(const void *)
-		    sa)->sin_addr;
-	else if (sa != NULL && sa->sa_family == AF_INET6)
-		address = &((const struct sockaddr_in6 *)(const void *)
-		    sa)->sin6_addr;
-	if (address == NULL ||
-	    inet_ntop(sa->sa_family, address, text, sizeof(text)) == NULL)
-		text[0] = '\0';
+	*port = 0;
+	if (sa != NULL && sa->sa_family == AF_INET) {
+		memcpy(&u.v4, sa, sizeof(u.v4));
+		inet_ntop(AF_INET, &u.v4.sin_addr, text, sizeof(text));
+		*port = ntohs(u.v4.sin_port);
+	} else if (sa != NULL && sa->sa_family == AF_INET6) {
+		memcpy(&u.v6, sa, sizeof(u.v6));
+		inet_ntop(AF_INET6, &u.v6.sin6_addr, text, sizeof(text));
+		*port = ntohs(u.v6.sin6_port);
+	}
 	return mem_strdup(text);
 }
 
@@ -115,15 +118,16 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *sa)
 	struct connection *c = connection_of(ctx);
 	bool named = host != NULL && host[0] != '[' &&
 	    strcmp(host, "unknown") != 0;
+	unsigned port;
 
 	free(c->address);
 	free(c->name);
 	free(c->listener);
-	c->address = address_text(sa);
+	c->address = address_text(sa, &port);
 	c->name = mem_strdup(named ? host : "");
 	c->listener = mem_strdup(macro(ctx, "{daemon_name}"));
-	c->local = macro(ctx, "{daemon_addr}")[0] == '\0' &&
-	    (strcmp(c->address, "127.0.0.1") == 0 ||
+	/* Postfix plays a connection from port 0 for sendmail(1)'s mail. */
+	c->local = port == 0 && (strcmp(c->address, "127.0.0.1") == 0 ||
 	    strcmp(c->address, "::1") == 0);
 	return proceed(c, SMFIP_NR_CONN);
 }

@@ -174,15 +174,14 @@ spend(struct cursor *c, size_t n, struct error *err)
 	return true;
 }
 
+/* The inside of a constructed value. */
 static bool
-descend(struct cursor *c, const struct head *h, struct cursor *child,
+descend(const struct cursor *c, const struct head *h, struct cursor *child,
     struct error *err)
 {
 	if (c->depth >= CMS_MAX_DEPTH)
 		return error_perm(
 		    err, "CMS nested deeper than %d levels", CMS_MAX_DEPTH);
-	if (!spend(c, h->body - c->pos, err))
-		return false;
 	*child = *c;
 	child->pos = h->body;
 	child->indefinite = h->indefinite;
@@ -209,7 +208,8 @@ enter(struct cursor *c, unsigned tag, const char *what, struct cursor *child,
 {
 	struct head h;
 
-	return expect(c, tag, what, &h, err) && descend(c, &h, child, err);
+	return expect(c, tag, what, &h, err) &&
+	       spend(c, h.body - c->pos, err) && descend(c, &h, child, err);
 }
 
 /* Ends a value that must have been read whole. */
@@ -240,7 +240,7 @@ skip(struct cursor *c, struct error *err)
 		c->pos = h.body + h.len;
 		return true;
 	}
-	if (!descend(c, &h, &child, err))
+	if (!spend(c, h.body - c->pos, err) || !descend(c, &h, &child, err))
 		return false;
 	while (!at_end(&child))
 		if (!skip(&child, err))
@@ -364,15 +364,8 @@ walk_string(struct cursor *c, unsigned tag, size_t *total, cms_piece *piece,
 		return piece == NULL || h.len == 0 ||
 		       piece(context, c->p + h.body, h.len, err);
 	}
-	if (c->depth >= CMS_MAX_DEPTH)
-		return error_perm(
-		    err, "CMS nested deeper than %d levels", CMS_MAX_DEPTH);
-	child = *c;
-	child.depth++;
-	child.pos = h.body;
-	child.indefinite = h.indefinite;
-	if (!h.indefinite)
-		child.end = h.body + h.len;
+	if (!descend(c, &h, &child, err))
+		return false;
 	while (!at_end(&child))
 		if (!walk_string(
 			&child, TAG_OCTETS, total, piece, context, err))

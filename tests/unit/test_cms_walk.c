@@ -412,7 +412,7 @@ check_refused(struct buf *b, const char *reason, const char *what)
 	spent = clock_monotonic_ms() - start;
 	check(!good && err.kind == ERROR_PERM &&
 		  strstr(err.text, reason) != NULL && spent < 1000,
-	    "%s is refused (%zu bytes, %d ms)", what, b->len, (int)spent);
+	    "refused: %s (%zu bytes, %d ms)", what, b->len, (int)spent);
 	if (!good)
 		printf("# %s\n", err.text);
 	buf_clear(b);

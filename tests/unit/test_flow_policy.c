@@ -194,11 +194,11 @@ test_entries(void)
 	struct error err;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		check(flow_policy_check_client(good[i], &err),
+		check(client_pattern_check(good[i], &err),
 		    "\"%s\" is a client", good[i]);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		err.text[0] = '\0';
-		check(!flow_policy_check_client(bad[i], &err) &&
+		check(!client_pattern_check(bad[i], &err) &&
 			err.text[0] != '\0' && err.kind == ERROR_PERM,
 		    "\"%s\" is none: %s", bad[i], err.text);
 	}
