@@ -41,7 +41,7 @@ join(const struct strvec *list)
 	return buf_take(&text);
 }
 
-/* --- add ------------------------------------------------------------------- */
+/* ---- add ---- */
 
 /* The file is the caller's, so it is read before we change the user. */
 static X509 *
@@ -139,7 +139,7 @@ drop_key(struct cert_db *db, const char *name)
 	return EX_OK;
 }
 
-/* --- list and show ------------------------------------------------------------ */
+/* ---- list and show ---- */
 
 static json_t *
 list_json(const struct strvec *list)
@@ -275,7 +275,7 @@ show(struct cert_db *db, const char *name, const char *form)
 	return code;
 }
 
-/* --- dispatch ------------------------------------------------------------------- */
+/* ---- dispatch ---- */
 
 static bool
 is_form(const char *text, bool pem)

@@ -203,7 +203,7 @@ fill_message(const struct request *r, struct message *m, struct error *err)
 	return true;
 }
 
-/* --- what to show ---------------------------------------------------------- */
+/* ---- what to show ---- */
 
 /* JSON is UTF-8; what is not is shown escaped. */
 static json_t *

@@ -12,7 +12,7 @@
 #define FIELDS_MAX 200 /* of Content-*; mail has five */
 #define LINE_LIMIT 998 /* RFC 5321 4.5.3.1.6 without CRLF */
 
-/* --- what is in some bytes ----------------------------------------------- */
+/* ---- what is in some bytes ---- */
 
 struct scan {
 	bool eight_bit, nul, bare_cr, bare_lf, long_line; /* hard */
@@ -81,7 +81,7 @@ is_hard(const struct scan *s)
 	    s->long_line;
 }
 
-/* --- making entities ----------------------------------------------------- */
+/* ---- making entities ---- */
 
 void
 entity_init(struct entity *e)
@@ -179,7 +179,7 @@ entity_from_bytes(const char *p, size_t n, struct entity *e,
 	return true;
 }
 
-/* --- canonical form ------------------------------------------------------ */
+/* ---- canonical form ---- */
 
 struct canon {
 	const char *p; /* the body */

@@ -7,7 +7,7 @@
 
 #include "common/mem.h"
 
-/* --- values of structured fields --------------------------------------- */
+/* ---- values of structured fields ---- */
 
 struct cursor {
 	const char *p, *end;
@@ -205,7 +205,7 @@ mime_value_get(const struct mime_value *v, const char *name)
 	return found;
 }
 
-/* --- lines --------------------------------------------------------------- */
+/* ---- lines ---- */
 
 /* Where the line at off ends: *text excludes CR LF, the result includes. */
 static size_t
@@ -383,7 +383,7 @@ mime_split(const char *body, size_t n, const char *boundary,
 	return count;
 }
 
-/* --- the tree -------------------------------------------------------------- */
+/* ---- the tree ---- */
 
 /*
  * One pass over the lines with a stack of what is open.  A part is open

@@ -122,7 +122,7 @@ pipeline_place(const struct pipeline *p)
 	return &p->place;
 }
 
-/* --- incoming: what is this message? ------------------------------------- */
+/* ---- incoming: what is this message? ---- */
 
 /* Nothing of the message's making may pass for a result of ours. */
 static bool
@@ -183,7 +183,7 @@ examine(struct run *run, struct error *err)
 	return verify(run, err);
 }
 
-/* --- outgoing: who may sign? ----------------------------------------------- */
+/* ---- outgoing: who may sign? ---- */
 
 /* Is the authenticated client the owner of the From address (S7)? */
 static bool
@@ -248,7 +248,7 @@ sign(struct run *run, const struct delivery *d, struct error *err)
 	return ok;
 }
 
-/* --- steps of a delivery ----------------------------------------------------- */
+/* ---- steps of a delivery ---- */
 
 static void
 note_verdict(struct run *run)

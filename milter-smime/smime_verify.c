@@ -45,7 +45,7 @@ say(struct finding *f, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* --- algorithms ------------------------------------------------------------ */
+/* ---- algorithms ---- */
 
 static void
 algorithm_name(const X509_ALGOR *a, char *text, size_t size)
@@ -140,7 +140,7 @@ check_strength(const struct job *j, const EVP_MD *md, X509 *cert,
 	}
 }
 
-/* --- content --------------------------------------------------------------- */
+/* ---- content ---- */
 
 static bool
 copy_piece(void *context, const unsigned char *p, size_t n,
@@ -215,7 +215,7 @@ digest_content(struct job *j, const struct signed_content *c)
 	return j->digests != NULL;
 }
 
-/* --- one signer -------------------------------------------------------------- */
+/* ---- one signer ---- */
 
 /* The signer's certificate, from the message, else from the key store. */
 static X509 *
@@ -393,7 +393,7 @@ check_signer(const struct job *j, CMS_SignerInfo *si, struct finding *f)
 	X509_free(cert);
 }
 
-/* --- the verdict --------------------------------------------------------------- */
+/* ---- the verdict ---- */
 
 static enum signature_verdict
 judge(const struct finding *f)

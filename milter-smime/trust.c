@@ -57,7 +57,7 @@ say(struct trust_result *res, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* --- what the certificate itself says ------------------------------------ */
+/* ---- what the certificate itself says ---- */
 
 /* RFC 8550 4.4.2 and 4.4.4; NULL when the certificate may sign mail. */
 static const char *
@@ -125,7 +125,7 @@ check_itself(X509 *cert, time_t at, struct trust_result *res)
 	return false;
 }
 
-/* --- the path ------------------------------------------------------------ */
+/* ---- the path ---- */
 
 static void
 set_rules(
@@ -308,7 +308,7 @@ explain_path(const struct path *path, const struct trust_request *req,
 	say_path_error(path, res);
 }
 
-/* --- CRLs ---------------------------------------------------------------- */
+/* ---- CRLs ---- */
 
 static void
 add_crl(STACK_OF(X509_CRL) * list, X509_CRL *crl)
@@ -490,7 +490,7 @@ crl_lists_clear(struct crl_lists *l)
 	sk_X509_pop_free(l->certs, X509_free);
 }
 
-/* --- revocation ---------------------------------------------------------- */
+/* ---- revocation ---- */
 
 /* How many certificates the chain has; more than CHAIN_MAX is no path. */
 static int

@@ -18,7 +18,8 @@ ROOMS = ("common", "milter-smime", "policyd-auth", "tlsa-resolver",
 # only what stands to the right of it or below.  Those on one line do not
 # know each other.
 ORDER = """
-main
+main command_test command_key command_profile command_check
+command
 callbacks listener
 pipeline
 reinject writeback

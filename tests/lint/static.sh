@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Static checks of C and shell, as TAP.
-#	static.sh SOURCE BUILD
+#	static.sh SOURCE
 set -u
 source=$1
 n=0
@@ -36,7 +36,9 @@ if command -v cppcheck >/dev/null; then
 	out=$(cppcheck -q -j2 --std=c11 --error-exitcode=1 --inline-suppr \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
 	    --suppress=nullPointerOutOfMemory \
-	    -D_GNU_SOURCE -I. -Imilter-smime "${code[@]}" 2>&1)
+	    -D_GNU_SOURCE -I. -Imilter-smime \
+	    --library=tests/lint/cppcheck.cfg \
+	    "${code[@]}" 2>&1)
 	report "cppcheck finds nothing" $? "$out"
 else
 	skip "cppcheck finds nothing" "cppcheck is not installed"

@@ -27,7 +27,7 @@ ok() {
 
 # cert ARGS: postseal-cert, its output in out and err
 cert() {
-	"$build/postseal-cert" -c "$conf" "$@" >"$dir/out" 2>"$dir/err" \
+	"$build/common/postseal-cert" -c "$conf" "$@" >"$dir/out" 2>"$dir/err" \
 	    </dev/null
 }
 
@@ -309,7 +309,7 @@ test_self_check() {
 	    'T5 check: a key of another certificate is critical'
 	rm "$certs/ec.key" "$certs/ec.pem"
 	echo 'postseal { nonsense = yes }' >"$dir/broken.conf"
-	"$build/postseal-cert" -c "$dir/broken.conf" --self-check --json \
+	"$build/common/postseal-cert" -c "$dir/broken.conf" --self-check --json \
 	    >"$dir/out" 2>"$dir/err"
 	json 'j[0]["severity"] == "critical" and "broken.conf:1:" in j[0]["text"]' \
 	    'T5 check: broken settings are a finding with their place'
@@ -317,7 +317,7 @@ test_self_check() {
 
 # front ARGS: the front with a private libexec
 front() {
-	POSTSEAL_LIBEXEC=$dir/libexec "$build/postseal" "$@" >"$dir/out" \
+	POSTSEAL_LIBEXEC=$dir/libexec "$build/common/postseal" "$@" >"$dir/out" \
 	    2>"$dir/err" </dev/null
 }
 
@@ -329,7 +329,7 @@ program() {
 
 test_front() {
 	mkdir "$dir/libexec"
-	cp "$build/postseal-cert" "$dir/libexec/"
+	cp "$build/common/postseal-cert" "$dir/libexec/"
 	program Bad_Word 'echo no'
 	front
 	says '^  cert  *makes' 'P3 front: lists the programs there are'

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+A Postfix with milter-smime before it, as an organisation has them, and
+short ways to say what mail goes through.
+"""
+
+import base64
+import re
+
+from . import scope
+from .milter import Milter, standard_config
+from .postfix import Postfix, SaslServer
+from .smtp import Message, SmtpError, crlf
+
+# Who is who in most tests; XCLIENT makes one of them.
+TRUSTED = {"ADDR": "192.0.2.10"}
+UNTRUSTED = {"ADDR": "192.0.2.20"}
+WORLD = {"ADDR": "198.51.100.1"}
+
+GROUPS = """
+sender-group inside {
+    clients = 192.0.2.10, listener:inside, local
+    mail_flow_policy = RELAYED
+    trusted = yes
+}
+sender-group people {
+    clients = authenticated, 192.0.2.20
+    mail_flow_policy = RELAYED
+}
+sender-group world {
+    clients = ALL
+    mail_flow_policy = INCOMING
+}
+mail-flow-policy RELAYED { behavior = relay }
+"""
+VERIFY = """
+mail-flow-policy INCOMING {
+    behavior = accept
+    smime_decrypt_verify = yes
+    smime_signature = keep
+}
+"""
+SIGN = """
+sending-profile sign {
+    mode = sign
+}
+mail-policy out {
+    direction = outgoing
+    profile = sign
+}
+"""
+
+
+class Gateway:
+    """
+    .postfix and .milter, with each other; start() both.  config is added
+    to harness.standard_config().  What it is sent goes to the port `relay`.
+    It ends without its milter's long farewell.
+    """
+
+    def __init__(self, name, config, relay=None, ca_file=None, sasl=False,
+                 **milter):
+        self.name = name
+        self.hostname = f"gw.{name}.example"
+        self.postfix = Postfix(name, hostname=self.hostname, relay=relay)
+        self.milter = Milter(standard_config(self.hostname, ca_file)
+                             + config, self.postfix, **milter)
+        if sasl:
+            SaslServer(self.postfix)
+        self.postfix.set(smtpd_milters=self.milter.socket_name,
+                         non_smtpd_milters="$smtpd_milters")
+        scope.own(self)
+
+    def __repr__(self):
+        return f"Gateway {self.name}"
+
+    def start(self):
+        self.milter.start()
+        self.postfix.start()
+        return self
+
+    def close(self):
+        if self.milter.process is not None:
+            self.milter.kill()
+
+    @property
+    def port(self):
+        return self.postfix.port
+
+    def send(self, data, sender="x@a.example", to=("y@b.example",),
+             client=None, **options):
+        return self.postfix.send(sender, list(to), data, xclient=client,
+                                 **options)
+
+    def refusal(self, data, **options):
+        """(code, text) when it is refused at the end of data, or None."""
+        try:
+            self.send(data, **options)
+        except SmtpError as why:
+            if why.stage != "end of data":
+                raise
+            return why.code, why.text
+        return None
+
+    def results(self, message):
+        """Authentication-Results of this gateway, on one line each."""
+        return [re.sub(r"\s+", " ", value)
+                for value in message.all("Authentication-Results")
+                if value.startswith(f"{self.hostname};")]
+
+    def verdict(self, message):
+        """What its one smime= says; what it is instead, if not one."""
+        results = self.results(message)
+        if len(results) != 1:
+            return f"{len(results)} results"
+        found = re.search(r" smime=(\w+)", results[0])
+        return found[1] if found else results[0]
+
+
+def mail(body="Hello.\n", sender="x@a.example", to="y@b.example", fields="",
+         kind="text/plain"):
+    """An ordinary message, CRLF; body text or bytes, fields whole lines."""
+    if isinstance(body, str):
+        body = body.encode()
+    head = (f"From: {sender}\nTo: {to}\nSubject: a test\n"
+            "Date: Thu, 1 Jan 2026 12:00:00 +0000\n"
+            f"Message-ID: <1@test.example>\n{fields}")
+    if kind:
+        head += f"MIME-Version: 1.0\nContent-Type: {kind}\n"
+    return crlf(head.encode() + b"\n" + body)
+
+
+def cms_of(data):
+    """The DER of a signed message of ours, detached or opaque, or b""."""
+    message = Message(data) if isinstance(data, bytes) else data
+    kind = message.first("Content-Type") or ""
+    if kind.startswith("multipart/signed"):
+        part = message.body.rpartition(b"smime.p7s\"\r\n\r\n")[2]
+        return base64.b64decode(part.partition(b"--")[0])
+    if kind.startswith("application/pkcs7-mime"):
+        return base64.b64decode(message.body)
+    return b""
+
+
+def is_signed(message):
+    """Not merely called so: there is a SignedData inside."""
+    # 1.2.840.113549.1.7.2
+    return b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" in cms_of(message)[:40]
+
+
+def signed_by(message, certificate):
+    """Is that certificate inside?  By its serial number, cheaply."""
+    return bytes.fromhex(certificate.serial()) in cms_of(message)
