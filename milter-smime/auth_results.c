@@ -96,8 +96,8 @@ auth_results_format(const char *authserv_id, const struct verdict *v,
 
 /*
  * The value without comments and folds (one blank stands for each run of
- * them), quoted strings unquoted, so that no spelling hides what it says.
- * False when it is broken.
+ * them), quoted strings unquoted, so that no spelling hides what it says;
+ * a semicolon in one separates nothing.  False when it is broken.
  */
 static bool
 flatten(const char *value, struct buf *out)
@@ -110,7 +110,7 @@ flatten(const char *value, struct buf *out)
 			if (*++p == '\0')
 				return false;
 			if (quoted)
-				buf_putc(out, *p);
+				buf_putc(out, *p == ';' ? ',' : *p);
 		} else if (*p == '"' && depth == 0) {
 			quoted = !quoted;
 		} else if (!quoted && *p == '(') {
@@ -122,7 +122,7 @@ flatten(const char *value, struct buf *out)
 			if (out->len > 0 && out->data[out->len - 1] != ' ')
 				buf_putc(out, ' ');
 		} else if (depth == 0) {
-			buf_putc(out, *p);
+			buf_putc(out, quoted && *p == ';' ? ',' : *p);
 		}
 	}
 	return depth == 0 && !quoted && !out->overflow;
@@ -158,7 +158,8 @@ auth_results_is_forged(const char *authserv_id, const char *value)
 	buf_init(&flat, VALUE_MAX);
 	if (!flatten(value, &flat)) {
 		/* Not readable: suspect when our name stands in it. */
-		forged = strcasestr(value, authserv_id) != NULL;
+		forged = strcasestr(value, authserv_id) != NULL ||
+		    strcasestr(buf_text(&flat), authserv_id) != NULL;
 		goto out;
 	}
 	p = skip(buf_text(&flat), " ");

@@ -11,6 +11,7 @@
 
 #define FIELDS_MAX 200 /* of Content-*; mail has five */
 #define LINE_LIMIT 998 /* RFC 5321 4.5.3.1.6 without CRLF */
+#define LABEL_MAX 128  /* what relabelling adds to header lines */
 
 /* ---- what is in some bytes ---- */
 
@@ -153,7 +154,7 @@ entity_from_bytes(const char *p, size_t n, struct entity *e,
     struct error *err)
 {
 	struct mime_span head, body;
-	size_t off = 0;
+	size_t off = 0, fields = 0;
 
 	mime_divide(p, n, &head, &body);
 	if (head.len > MESSAGE_MAX_HEADER_BYTES)
@@ -169,10 +170,16 @@ entity_from_bytes(const char *p, size_t n, struct entity *e,
 			next = nl == NULL ? head.len : (size_t)(nl - p) + 1;
 		} while (next < head.len && (p[next] == ' ' ||
 		    p[next] == '\t'));
-		if (strncasecmp(p + off, "Content-", 8) == 0)
+		if (next - off > 8 &&
+		    strncasecmp(p + off, "Content-", 8) == 0) {
 			add_clean(&e->head, p + off, next - off);
+			fields++;
+		}
 		off = next;
 	}
+	if (fields > FIELDS_MAX)
+		return error_perm(err, "more than %d Content- header fields "
+		    "inside the signature", FIELDS_MAX);
 	if (e->head.len > 0 && e->head.data[e->head.len - 1] != '\n')
 		buf_puts(&e->head, "\r\n");
 	pieces_add(&e->body, p + body.off, body.len);
@@ -187,6 +194,7 @@ struct canon {
 	const struct spool_place *place;
 	struct pieces out;
 	struct buf head; /* the new head of the entity itself */
+	bool keep_labels; /* "8bit" stays on what holds parts */
 	bool left;
 	struct error *err;
 };
@@ -205,7 +213,7 @@ copy_span(struct canon *c, size_t off, size_t len)
 	}
 }
 
-/* Unchanged bytes outside any leaf: can they travel? */
+/* Bytes that must stay as they are: can they travel? */
 static void
 copy_checked(struct canon *c, size_t off, size_t len)
 {
@@ -213,6 +221,67 @@ copy_checked(struct canon *c, size_t off, size_t len)
 
 	scan_bytes(c->p + off, len, &s);
 	c->left |= is_hard(&s);
+	copy_span(c, off, len);
+}
+
+/* Lines without the blanks at their ends. */
+static struct spool *
+trim_lines(struct canon *c, const char *p, size_t n)
+{
+	struct spool *s = spool_new(c->place);
+	size_t from = 0, text;
+
+	for (size_t off = 0; off < n; off++) {
+		bool end = off + 1 == n || p[off + 1] == '\r';
+
+		if (!end || (p[off] != ' ' && p[off] != '\t'))
+			continue;
+		for (text = off; text > from && (p[text - 1] == ' ' ||
+		    p[text - 1] == '\t'); text--)
+			;
+		if (!spool_write(s, p + from, text - from, c->err))
+			goto fail;
+		from = off + 1;
+	}
+	if (spool_write(s, p + from, n - from, c->err) &&
+	    spool_finish(s, c->err))
+		return s;
+fail:
+	spool_free(&s);
+	return NULL;
+}
+
+/*
+ * Preamble, delimiter lines, epilogue: they mean nothing, so blanks at
+ * line ends (transport padding) go before a server takes them.
+ */
+static bool
+put_between(struct canon *c, size_t off, size_t len)
+{
+	struct spool *trimmed;
+	struct scan s;
+
+	scan_bytes(c->p + off, len, &s);
+	c->left |= is_hard(&s) || s.from_line;
+	if (is_hard(&s) || !s.blank_end) {
+		copy_span(c, off, len);
+		return true;
+	}
+	trimmed = trim_lines(c, c->p + off, len);
+	if (trimmed == NULL)
+		return false;
+	pieces_keep_spool(&c->out, &trimmed);
+	return true;
+}
+
+/* Parts that were not looked for stand there too. */
+static void
+copy_unknown(struct canon *c, size_t off, size_t len)
+{
+	struct scan s;
+
+	scan_bytes(c->p + off, len, &s);
+	c->left |= is_hard(&s) || s.blank_end || s.from_line;
 	copy_span(c, off, len);
 }
 
@@ -270,10 +339,11 @@ put_head(struct canon *c, const struct mime_part *part,
     enum mime_encoding encoding)
 {
 	bool is_top = part->parent < 0;
+	struct mime_span line, value;
 	struct buf text;
 
 	if (is_top && encoding != MIME_OTHER) {
-		buf_init(&text, c->head.max);
+		buf_init(&text, c->head.max + LABEL_MAX);
 		relabel(buf_text(&c->head), c->head.len, encoding, &text);
 		buf_clear(&c->head);
 		c->head = text;
@@ -282,16 +352,23 @@ put_head(struct canon *c, const struct mime_part *part,
 		check_head(c, buf_text(&c->head), c->head.len);
 		return;
 	}
-	check_head(c, c->p + part->head.off, part->head.len);
 	if (encoding == MIME_OTHER) {
+		check_head(c, c->p + part->head.off, part->head.len);
 		copy_span(c, part->head.off, part->body.off - part->head.off);
+		/* Else new header lines could join these. */
+		if (part->head.off + part->head.len == part->body.off &&
+		    part->body.len > 0)
+			pieces_add(&c->out, "\r\n", 2);
 		return;
 	}
-	buf_init(&text, MESSAGE_MAX_HEADER_BYTES);
+	buf_init(&text, part->head.len + LABEL_MAX);
 	relabel(c->p + part->head.off, part->head.len, encoding, &text);
+	if (c->m->parts[part->parent].kind == MIME_MESSAGE &&
+	    !mime_find_field(buf_text(&text), text.len, "MIME-Version",
+	    &line, &value))
+		buf_puts(&text, "MIME-Version: 1.0\r\n");
+	check_head(c, buf_text(&text), text.len);
 	buf_puts(&text, "\r\n");
-	if (text.overflow)
-		c->left = true;
 	pieces_keep_text(&c->out, &text);
 }
 
@@ -303,7 +380,12 @@ recode(struct canon *c, const char *p, size_t n, enum mime_encoding from,
 	struct spool *plain = NULL, *coded = spool_new(c->place);
 	bool ok = true;
 
-	if (from == MIME_BASE64 || from == MIME_QUOTED_PRINTABLE) {
+	if (from == MIME_BASE64) {
+		ok = transfer_rewrap(p, n, coded, c->err) &&
+		    spool_finish(coded, c->err);
+		goto out;
+	}
+	if (from == MIME_QUOTED_PRINTABLE) {
 		plain = spool_new(c->place);
 		ok = transfer_decode(p, n, from, plain, c->err) &&
 		    spool_finish(plain, c->err);
@@ -315,6 +397,7 @@ recode(struct canon *c, const char *p, size_t n, enum mime_encoding from,
 	ok = ok && transfer_encode(p, n, to, coded, c->err) &&
 	    spool_finish(coded, c->err);
 	spool_free(&plain);
+out:
 	if (!ok)
 		spool_free(&coded);
 	return coded;
@@ -342,20 +425,27 @@ put_recoded(struct canon *c, const struct mime_part *part, const char *p,
     enum mime_encoding from, enum mime_encoding to)
 {
 	struct spool *s = recode(c, p, part->body.len, from, to);
+	size_t n;
 
 	if (s == NULL)
 		return false;
 	put_head(c, part, to);
+	n = spool_len(s);
 	pieces_keep_spool(&c->out, &s);
 	/* In a multipart the delimiter brings the last line end. */
-	if (to == MIME_BASE64 && part->parent >= 0 && c->out.len >= 2) {
+	if (to == MIME_BASE64 && part->parent >= 0 && n > 2) {
 		c->out.v[c->out.n - 1].len -= 2;
 		c->out.len -= 2;
 	}
 	return true;
 }
 
-/* The multipart without usable boundary, too deep ones: no leaf, no parts. */
+/*
+ * No leaf, though no parts were found: a multipart without usable boundary,
+ * too deep ones, and messages of any kind, which take no encoding (RFC
+ * 2045 6.4; RFC 6532 3.5 lifts it for message/global).  Two Content-Type
+ * fields may say anything.
+ */
 static bool
 is_composite(const char *head, size_t n)
 {
@@ -365,10 +455,19 @@ is_composite(const char *head, size_t n)
 
 	if (mime_find_field(head, n, "Content-Type", &line, &value)) {
 		mime_value_parse(head + value.off, value.len, &v);
-		composite = strncmp(v.type, "multipart/", 10) == 0;
+		composite = strncmp(v.type, "multipart/", 10) == 0 ||
+		    (strncmp(v.type, "message/", 8) == 0 &&
+		    strncmp(v.type, "message/global-", 15) != 0) ||
+		    mime_has_two(head, n, "Content-Type");
 		mime_value_clear(&v);
 	}
 	return composite;
+}
+
+static bool
+is_wide(enum mime_encoding encoding)
+{
+	return encoding == MIME_8BIT || encoding == MIME_BINARY;
 }
 
 static bool
@@ -383,14 +482,13 @@ put_leaf(struct canon *c, const struct mime_part *part)
 
 	scan_bytes(body, part->body.len, &s);
 	if (!is_hard(&s) && !s.blank_end && !s.from_line) {
-		put_head(c, part, from == MIME_8BIT || from == MIME_BINARY ?
-		    MIME_7BIT : MIME_OTHER);
+		put_head(c, part, is_wide(from) ? MIME_7BIT : MIME_OTHER);
 		copy_span(c, part->body.off, part->body.len);
 		return true;
 	}
 	if (from == MIME_OTHER || is_composite(head, nhead)) {
 		put_head(c, part, MIME_OTHER);
-		copy_checked(c, part->body.off, part->body.len);
+		copy_unknown(c, part->body.off, part->body.len);
 		return true;
 	}
 	if (from == MIME_BASE64 || from == MIME_QUOTED_PRINTABLE)
@@ -413,26 +511,50 @@ put_composite(struct canon *c, size_t index)
 {
 	const struct mime_part *part = &c->m->parts[index];
 	size_t end = part->body.off + part->body.len, pos = part->body.off;
+	bool childless = true;
 	const char *head = part->parent < 0 ? buf_text(&c->head) :
 	    c->p + part->head.off;
 	enum mime_encoding from = mime_encoding(head,
 	    part->parent < 0 ? c->head.len : part->head.len);
 
-	put_head(c, part, from == MIME_8BIT || from == MIME_BINARY ?
-	    MIME_7BIT : MIME_OTHER);
+	put_head(c, part, is_wide(from) && !c->keep_labels ? MIME_7BIT :
+							     MIME_OTHER);
 	for (size_t i = index + 1; i < c->m->nparts; i++) {
 		const struct mime_part *child = &c->m->parts[i];
 
-		if (child->parent != (int)index || child->whole.off > end)
+		if (child->parent != (int)index)
 			continue;
-		copy_checked(c, pos, child->whole.off - pos);
-		if (!put_part(c, i))
+		if (!put_between(c, pos, child->whole.off - pos) ||
+		    !put_part(c, i))
 			return false;
 		pos = child->whole.off + child->whole.len;
+		childless = false;
 	}
-	if (pos < end)
-		copy_checked(c, pos, end - pos);
+	if (!childless && !c->m->limited)
+		return put_between(c, pos, end - pos);
+	copy_unknown(c, pos, end - pos);
 	return true;
+}
+
+/*
+ * Signed already, so not a byte may change; but a server without 8BITMIME
+ * changes whatever is labelled 8bit.
+ */
+static void
+copy_signed(struct canon *c, const struct mime_part *part)
+{
+	const char *p = c->p + part->body.off;
+	size_t n = part->body.len;
+	struct mime_span line, value;
+
+	put_head(c, part, MIME_OTHER);
+	copy_checked(c, part->body.off, n);
+	while (!c->left && mime_find_field(p, n, "Content-Transfer-Encoding",
+	    &line, &value)) {
+		c->left |= is_wide(mime_encoding(p + line.off, line.len));
+		p += line.off + line.len;
+		n -= line.off + line.len;
+	}
 }
 
 static bool
@@ -444,8 +566,7 @@ put_part(struct canon *c, size_t index)
 	case MIME_LEAF:
 		return put_leaf(c, part);
 	case MIME_SIGNED:
-		put_head(c, part, MIME_OTHER);
-		copy_checked(c, part->body.off, part->body.len);
+		copy_signed(c, part);
 		return true;
 	case MIME_MULTIPART:
 	case MIME_MESSAGE:
@@ -454,36 +575,50 @@ put_part(struct canon *c, size_t index)
 	return true;
 }
 
+static bool
+put_all(struct canon *c, const struct buf *head)
+{
+	pieces_clear(&c->out);
+	buf_clear(&c->head);
+	buf_init(&c->head, head->max);
+	buf_append(&c->head, buf_text(head), head->len);
+	return put_part(c, 0);
+}
+
 bool
 entity_canonicalise(struct entity *e, const struct spool_place *place,
     bool *left, struct error *err)
 {
 	struct canon c = {.place = place, .err = err};
 	struct mime m = {0};
+	struct buf old;
 	bool ok = false;
 
 	*left = false;
 	if (!pieces_flatten(&e->body, place, err))
 		return false;
 	c.p = e->body.n == 0 ? "" : e->body.v[0].data;
-	c.head = e->head;
-	buf_init(&e->head, c.head.max);
-	mime_parse(buf_text(&c.head), c.head.len, c.p, e->body.len, &m);
+	mime_parse(buf_text(&e->head), e->head.len, c.p, e->body.len, &m);
 	c.m = &m;
-	if (!put_part(&c, 0))
+	if (!put_all(&c, &e->head))
 		goto out;
-	/* The new pieces may point into the old: those live on. */
-	for (size_t i = 0; i < e->body.nspools; i++)
-		pieces_own_spool(&c.out, &e->body.spools[i]);
-	e->body.nspools = 0;
-	pieces_clear(&e->body);
+	if (c.left) {
+		/* 8-bit bytes may stay somewhere, so the labels above do. */
+		c.keep_labels = true;
+		if (!put_all(&c, &e->head))
+			goto out;
+	}
+	pieces_keep_sources(&c.out, &e->body);
 	e->body = c.out;
 	memset(&c.out, 0, sizeof(c.out));
+	old = e->head;
+	e->head = c.head;
+	c.head = old;
 	*left = c.left;
 	ok = true;
 out:
-	e->head = c.head;
 	pieces_clear(&c.out);
+	buf_clear(&c.head);
 	mime_clear(&m);
 	return ok;
 }

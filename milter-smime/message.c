@@ -212,6 +212,8 @@ end_field(struct message *m, struct buf *field, struct error *err)
 	size_t n = field_name_length(buf_text(field));
 	bool ok = true;
 
+	if (field->overflow)
+		return error_perm(err, "a header field is too long");
 	if (n > 0) {
 		field->data[n] = '\0';
 		ok = message_add_header(m, field->data, field->data + n + 1,
@@ -256,10 +258,6 @@ message_read(struct message *m, FILE *f, struct error *err)
 		if (!spool_write(m->body, line, len, err) ||
 		    (ended && !spool_write(m->body, "\r\n", 2, err)))
 			goto out;
-	}
-	if (field.overflow) {
-		error_perm(err, "a header field is too long");
-		goto out;
 	}
 	ok = (!in_header || end_field(m, &field, err)) &&
 	    spool_finish(m->body, err);

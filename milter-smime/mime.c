@@ -116,6 +116,9 @@ add_parameter(struct mime_value *v, struct buf *name, struct buf *value)
 	if (v->parameters == NULL)
 		v->parameters = mem_array(MIME_MAX_PARAMETERS, sizeof(*p));
 	p = &v->parameters[v->nparameters++];
+	/* A NUL ends the value for one reader and not for the next. */
+	p->broken = strlen(buf_text(value)) != value->len;
+	v->ambiguous |= p->broken;
 	p->name = key;
 	p->value = buf_take(value);
 }
@@ -135,7 +138,7 @@ parse_parameter(struct cursor *c, struct mime_value *v)
 	    !take_value(c, &value) || name.overflow || value.overflow)
 		goto out;
 	if (v->nparameters == MIME_MAX_PARAMETERS) {
-		v->ambiguous = true;
+		v->ambiguous = v->crowded = true;
 		goto out;
 	}
 	add_parameter(v, &name, &value);
@@ -191,6 +194,8 @@ mime_value_get(const struct mime_value *v, const char *name)
 	const char *found = NULL;
 	size_t len = strlen(name);
 
+	if (v->crowded)
+		return NULL;
 	for (size_t i = 0; i < v->nparameters; i++) {
 		const char *key = v->parameters[i].name;
 
@@ -198,7 +203,7 @@ mime_value_get(const struct mime_value *v, const char *name)
 			return NULL;
 		if (strcmp(key, name) != 0)
 			continue;
-		if (found != NULL)
+		if (found != NULL || v->parameters[i].broken)
 			return NULL;
 		found = v->parameters[i].value;
 	}
@@ -263,6 +268,18 @@ mime_find_field(const char *head, size_t n, const char *name,
 	return false;
 }
 
+bool
+mime_has_two(const char *head, size_t n, const char *name)
+{
+	struct mime_span line, value;
+	size_t off;
+
+	if (!mime_find_field(head, n, name, &line, &value))
+		return false;
+	off = line.off + line.len;
+	return mime_find_field(head + off, n - off, name, &line, &value);
+}
+
 void
 mime_divide(const char *part, size_t n, struct mime_span *head,
     struct mime_span *body)
@@ -284,8 +301,8 @@ mime_divide(const char *part, size_t n, struct mime_span *head,
 	*body = (struct mime_span){off, n - off};
 }
 
-enum mime_encoding
-mime_encoding(const char *head, size_t n)
+static enum mime_encoding
+encoding_of(const char *text, size_t n)
 {
 	static const struct {
 		const char *name;
@@ -295,18 +312,34 @@ mime_encoding(const char *head, size_t n)
 		{"binary", MIME_BINARY}, {"base64", MIME_BASE64},
 		{"quoted-printable", MIME_QUOTED_PRINTABLE},
 	};
-	struct mime_span line, value;
 	struct mime_value v;
 	enum mime_encoding encoding = MIME_OTHER;
 
-	if (!mime_find_field(head, n, "Content-Transfer-Encoding", &line,
-	    &value))
-		return MIME_7BIT;
-	mime_value_parse(head + value.off, value.len, &v);
+	mime_value_parse(text, n, &v);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(v.type, names[i].name) == 0)
 			encoding = names[i].encoding;
 	mime_value_clear(&v);
+	return encoding;
+}
+
+enum mime_encoding
+mime_encoding(const char *head, size_t n)
+{
+	static const char name[] = "Content-Transfer-Encoding";
+	enum mime_encoding encoding = MIME_7BIT, next;
+	struct mime_span line, value;
+	bool first = true;
+
+	while (mime_find_field(head, n, name, &line, &value)) {
+		next = encoding_of(head + value.off, value.len);
+		if (!first && next != encoding)
+			return MIME_OTHER;
+		encoding = next;
+		first = false;
+		head += line.off + line.len;
+		n -= line.off + line.len;
+	}
 	return encoding;
 }
 
@@ -425,7 +458,8 @@ classify(struct mime_part *part, const char *head, size_t n)
 	const char *boundary;
 	enum mime_encoding encoding = mime_encoding(head, n);
 
-	if (!mime_find_field(head, n, "Content-Type", &line, &value))
+	if (!mime_find_field(head, n, "Content-Type", &line, &value) ||
+	    mime_has_two(head, n, "Content-Type"))
 		return;
 	mime_value_parse(head + value.off, value.len, &v);
 	boundary = mime_value_get(&v, "boundary");
@@ -481,6 +515,9 @@ begin_body(struct walk *w, const char *head, size_t nhead, size_t off)
 static void
 end_part(struct mime_part *part, size_t end)
 {
+	/* Its first line end may be the delimiter's already. */
+	if (part->whole.off > end)
+		part->whole.off = part->head.off = end;
 	part->whole.len = end - part->whole.off;
 	if (!part->has_body) {
 		part->head.len = end - part->head.off;
@@ -493,15 +530,17 @@ end_part(struct mime_part *part, size_t end)
 		part->head.len = end - part->head.off;
 }
 
-/* Ends everything opened inside w->open[level]. */
+/* Ends everything opened inside w->open[level], all at one place. */
 static void
 close_above(struct walk *w, size_t level, size_t line_start)
 {
-	while (w->nopen > level + 1) {
-		struct mime_part *part = &w->m->parts[w->open[--w->nopen]];
+	size_t end;
 
-		end_part(part, before_line_end(w->p, part->whole.off,
-		    line_start));
+	if (w->nopen > level + 1) {
+		end = before_line_end(w->p,
+		    w->m->parts[w->open[level + 1]].whole.off, line_start);
+		while (w->nopen > level + 1)
+			end_part(&w->m->parts[w->open[--w->nopen]], end);
 	}
 	w->in_head = false;
 }

@@ -24,6 +24,7 @@
 struct mime_parameter {
 	char *name;
 	char *value;
+	bool broken; /* a NUL in it */
 };
 
 struct mime_value {
@@ -31,6 +32,7 @@ struct mime_value {
 	struct mime_parameter *parameters;
 	size_t nparameters;
 	bool ambiguous; /* a parameter twice, or in RFC 2231 pieces */
+	bool crowded;	/* more parameters than we read: all are in doubt */
 };
 
 /*
@@ -50,8 +52,11 @@ struct mime_span {
 bool mime_find_field(const char *head, size_t n, const char *name,
     struct mime_span *line, struct mime_span *value);
 
+/* Does a field stand there twice?  Each reader would believe another. */
+bool mime_has_two(const char *head, size_t n, const char *name);
+
 enum mime_kind {
-	MIME_LEAF,
+	MIME_LEAF, /* also with two Content-Type fields */
 	MIME_MULTIPART,
 	MIME_SIGNED,  /* multipart/signed: never looked into */
 	MIME_MESSAGE, /* message/rfc822, message/global: one child */
@@ -104,7 +109,7 @@ size_t mime_split(const char *body, size_t n, const char *boundary,
 void mime_divide(const char *part, size_t n, struct mime_span *head,
     struct mime_span *body);
 
-/* Content-Transfer-Encoding. */
+/* Content-Transfer-Encoding; MIME_OTHER when two fields contradict. */
 enum mime_encoding {
 	MIME_7BIT, /* also when absent */
 	MIME_8BIT,

@@ -21,7 +21,7 @@ outcome_clear(struct outcome *o)
 	memset(o, 0, sizeof(*o));
 }
 
-static void
+static void __attribute__((format(printf, 5, 0)))
 refuse(struct outcome *o, enum outcome_kind kind, const char *code,
     const char *status, const char *fmt, va_list ap)
 {

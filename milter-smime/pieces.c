@@ -64,16 +64,22 @@ pieces_keep_spool(struct pieces *p, struct spool **s)
 }
 
 void
-pieces_join(struct pieces *p, struct pieces *from)
+pieces_keep_sources(struct pieces *p, struct pieces *from)
 {
-	for (size_t i = 0; i < from->n; i++)
-		pieces_add(p, from->v[i].data, from->v[i].len);
 	for (size_t i = 0; i < from->nspools; i++)
 		pieces_own_spool(p, &from->spools[i]);
 	for (size_t i = 0; i < from->ntexts; i++)
 		own_text(p, from->texts[i]);
 	from->nspools = from->ntexts = 0;
 	pieces_clear(from);
+}
+
+void
+pieces_join(struct pieces *p, struct pieces *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		pieces_add(p, from->v[i].data, from->v[i].len);
+	pieces_keep_sources(p, from);
 }
 
 bool

@@ -40,6 +40,12 @@ void pieces_keep_spool(struct pieces *p, struct spool **s); /* takes, adds */
 /* Keeps a spool alive whose parts were added as borrowed. */
 void pieces_own_spool(struct pieces *p, struct spool **s);
 
+/*
+ * Keeps alive all that from keeps, because p borrows of it; from is empty
+ * after.
+ */
+void pieces_keep_sources(struct pieces *p, struct pieces *from);
+
 /* Adds all of from behind p; from is empty after. */
 void pieces_join(struct pieces *p, struct pieces *from);
 

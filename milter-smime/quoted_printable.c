@@ -134,8 +134,6 @@ decode_line(struct writer *w, const char *p, size_t n)
 
 			put(w, &c, 1);
 			i += 2;
-		} else if (p[i] == '=' && i + 2 == n) {
-			put(w, p + i, 1); /* cut short: as it is */
 		} else {
 			put(w, p + i, 1);
 		}

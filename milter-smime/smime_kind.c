@@ -161,21 +161,6 @@ find_cms(const struct entity *e, bool only_named,
 	return true;
 }
 
-/* Two Content-Type fields: each reader would believe another one. */
-static bool
-has_two_types(const struct entity *e)
-{
-	const char *head = buf_text(&e->head);
-	struct mime_span line, value;
-	size_t off;
-
-	if (!mime_find_field(head, e->head.len, "Content-Type", &line, &value))
-		return false;
-	off = line.off + line.len;
-	return mime_find_field(head + off, e->head.len - off, "Content-Type",
-	    &line, &value);
-}
-
 bool
 smime_kind_find(const struct entity *e, const struct spool_place *place,
     struct smime_kind *k, struct error *err)
@@ -193,7 +178,8 @@ smime_kind_find(const struct entity *e, const struct spool_place *place,
 	else if (strcmp(type.type, "application/octet-stream") == 0 &&
 	    has_cms_name(e, &type))
 		ok = find_cms(e, true, place, k, err);
-	if (ok && k->form != SMIME_NOT && has_two_types(e))
+	if (ok && k->form != SMIME_NOT && mime_has_two(buf_text(&e->head),
+	    e->head.len, "Content-Type"))
 		snprintf(k->malformed, sizeof(k->malformed),
 		    "more than one Content-Type field");
 	mime_value_clear(&type);

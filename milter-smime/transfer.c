@@ -2,12 +2,14 @@
 #include "transfer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base64.h"
 #include "common/mem.h"
 #include "quoted_printable.h"
 
 #define BLOCK (57 * 1024)
+#define LINE 76 /* RFC 2045 6.8 */
 
 static bool
 decode_base64(const char *p, size_t n, struct spool *out, struct error *err)
@@ -46,6 +48,13 @@ encode_base64(const char *p, size_t n, struct spool *out, struct error *err)
 	return ok;
 }
 
+static bool
+is_base64(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	    (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
+}
+
 bool
 transfer_decode(const char *p, size_t n, enum mime_encoding encoding,
     struct spool *out, struct error *err)
@@ -70,4 +79,35 @@ transfer_encode(const char *p, size_t n, enum mime_encoding encoding,
 {
 	return encoding == MIME_BASE64 ? encode_base64(p, n, out, err) :
 	    quoted_printable_encode(p, n, out, err);
+}
+
+bool
+transfer_rewrap(const char *p, size_t n, struct spool *out,
+    struct error *err)
+{
+	char *block = mem_alloc(BLOCK + LINE + 2);
+	size_t len = 0, column = 0;
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < n; i++) {
+		if (!is_base64(p[i]))
+			continue;
+		block[len++] = p[i];
+		if (++column < LINE)
+			continue;
+		memcpy(block + len, "\r\n", 2);
+		len += 2;
+		column = 0;
+		if (len >= BLOCK) {
+			ok = spool_write(out, block, len, err);
+			len = 0;
+		}
+	}
+	if (column > 0) {
+		memcpy(block + len, "\r\n", 2);
+		len += 2;
+	}
+	ok = ok && spool_write(out, block, len, err);
+	free(block);
+	return ok;
 }

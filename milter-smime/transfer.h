@@ -22,4 +22,12 @@ bool transfer_decode(const char *p, size_t n, enum mime_encoding encoding,
 bool transfer_encode(const char *p, size_t n, enum mime_encoding encoding,
     struct spool *out, struct error *err) __attribute__((warn_unused_result));
 
+/*
+ * Base64 text anew in lines of 76 that end in CRLF, without what is not
+ * base64.  Nothing is decoded, so text behind a pad, which some readers
+ * decode and others do not, stays.
+ */
+bool transfer_rewrap(const char *p, size_t n, struct spool *out,
+    struct error *err) __attribute__((warn_unused_result));
+
 #endif

@@ -6,9 +6,8 @@ import datetime
 import os
 import re
 import sys
-import time
 
-from harness import (Pki, Sink, Skip, SmtpError, cms_verify, main, wait_for)
+from harness import Pki, Sink, cms_verify, main, wait_for
 from harness.gateway import (GROUPS, SIGN, TRUSTED, UNTRUSTED, VERIFY, WORLD,
                              Gateway, cms_of, is_signed, mail, signed_by)
 
@@ -387,6 +386,7 @@ sender-group named {
 mail-flow-policy RELAYED { behavior = relay }
 """
     a = Gateway("a", config, sink.port, sasl=True)
+    a.postfix.set(inet_protocols="all", mynetworks="0.0.0.0/0, [::]/0")
     inside = a.postfix.listener("inside")
     other = a.postfix.listener("other")
     install(a, pki.leaf("domain", dns=["a.example"]))

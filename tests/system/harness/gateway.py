@@ -68,7 +68,9 @@ class Gateway:
         if sasl:
             SaslServer(self.postfix)
         self.postfix.set(smtpd_milters=self.milter.socket_name,
-                         non_smtpd_milters="$smtpd_milters")
+                         non_smtpd_milters="$smtpd_milters",
+                         # Else Postfix adds a From field that is missing.
+                         local_header_rewrite_clients="")
         scope.own(self)
 
     def __repr__(self):
@@ -82,6 +84,14 @@ class Gateway:
     def close(self):
         if self.milter.process is not None:
             self.milter.kill()
+
+    def refusal_anywhere(self, data, **options):
+        """(code, text) when it is refused at any point, or None."""
+        try:
+            self.send(data, **options)
+        except SmtpError as why:
+            return why.code, why.text
+        return None
 
     @property
     def port(self):
@@ -103,18 +113,18 @@ class Gateway:
         return None
 
     def results(self, message):
-        """Authentication-Results of this gateway, on one line each."""
-        return [re.sub(r"\s+", " ", value)
-                for value in message.all("Authentication-Results")
-                if value.startswith(f"{self.hostname};")]
+        """This gateway's word on S/MIME, each on one line."""
+        results = [re.sub(r"\s+", " ", value)
+                   for value in message.all("Authentication-Results")
+                   if value.startswith(f"{self.hostname};")]
+        return [value for value in results if " smime=" in value]
 
     def verdict(self, message):
         """What its one smime= says; what it is instead, if not one."""
         results = self.results(message)
         if len(results) != 1:
             return f"{len(results)} results"
-        found = re.search(r" smime=(\w+)", results[0])
-        return found[1] if found else results[0]
+        return re.search(r" smime=(\w*)", results[0])[1]
 
 
 def mail(body="Hello.\n", sender="x@a.example", to="y@b.example", fields="",

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "milter-smime/mime.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "mime_check.h"
+#include "tap.h"
+
+/* --- values of fields ------------------------------------------------------ */
+
+static const struct {
+	const char *text, *type, *name, *value, *says;
+} values[] = {
+	{" text/plain", "text/plain", "charset", NULL,
+	    "a type alone has no parameters"},
+	{" TEXT/Plain; CharSet=UTF-8", "text/plain", "charset", "UTF-8",
+	    "names compare in any case, values keep theirs"},
+	{" multipart/mixed;\n\tboundary=\"a b\"", "multipart/mixed",
+	    "boundary", "a b", "a fold and a quoted value are read"},
+	{" multipart/mixed; boundary=\"a\\\"b\\\\\"", "multipart/mixed",
+	    "boundary", "a\"b\\", "a backslash quotes the next character"},
+	{" application/pdf; name=\"a;b=c\"; x=1", "application/pdf", "x",
+	    "1", "a semicolon inside a quoted file name ends nothing"},
+	{" application/pdf; name=\"a;b=c\"; x=1", "application/pdf", "name",
+	    "a;b=c", "and stays in the file name"},
+	{" (c) text (d (e)) / (f) html (g); (h) charset (i) = (j) x (k)",
+	    "text/html", "charset", "x", "comments stand anywhere"},
+	{" text/plain; (a; b=c) b=d", "text/plain", "b", "d",
+	    "a parameter inside a comment is none"},
+	{" text/plain; a=b=c/d", "text/plain", "a", "b=c/d",
+	    "unquoted values may hold what RFC 2045 forbids"},
+	{" multipart/mixed; boundary=a; boundary=b", "multipart/mixed",
+	    "boundary", NULL, "a parameter that stands twice is not there"},
+	{" multipart/mixed; boundary=a; BOUNDARY=a", "multipart/mixed",
+	    "boundary", NULL, "nor when both are equal"},
+	{" multipart/mixed; boundary*0=a; boundary*1=b", "multipart/mixed",
+	    "boundary", NULL, "a boundary in RFC 2231 pieces is not there"},
+	{" multipart/mixed; boundary=a; boundary*=us-ascii''b",
+	    "multipart/mixed", "boundary", NULL,
+	    "nor one that has an RFC 2231 rival"},
+	{" multipart/mixed; boundary=\"abc", "multipart/mixed", "boundary",
+	    NULL, "an unclosed quote is no value"},
+	{" multipart/mixed;; ;boundary=a", "multipart/mixed", "boundary",
+	    "a", "empty parameters are passed over"},
+	{" attachment; filename=x", "attachment", "filename", "x",
+	    "a disposition is one word"},
+	{"", "", "x", NULL, "nothing is no type"},
+	{" /plain", "", "x", NULL, "half a type is none"},
+	{" text/", "text", "x", NULL, "a type may lack its second half"},
+};
+
+static void
+test_values(void)
+{
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		struct mime_value v;
+		const char *got;
+
+		mime_value_parse(values[i].text, strlen(values[i].text), &v);
+		got = mime_value_get(&v, values[i].name);
+		check(strcmp(v.type, values[i].type) == 0 &&
+		    (got == NULL ? values[i].value == NULL :
+		    values[i].value != NULL &&
+		    strcmp(got, values[i].value) == 0), "%s",
+		    values[i].says);
+		mime_value_clear(&v);
+	}
+}
+
+static void
+test_value_limits(void)
+{
+	static const char nul[] = " multipart/mixed; boundary=\"a\0b\"; x=y";
+	struct mime_value v;
+	struct buf text;
+
+	mime_value_parse(nul, sizeof(nul) - 1, &v);
+	check(mime_value_get(&v, "boundary") == NULL && v.ambiguous,
+	    "a boundary with a NUL in it is not there");
+	check_str(mime_value_get(&v, "x"), "y",
+	    "and does not take the next parameter with it");
+	mime_value_clear(&v);
+
+	buf_init(&text, 65536);
+	buf_puts(&text, " multipart/mixed; boundary=a");
+	for (int i = 0; i < 40; i++)
+		buf_printf(&text, "; p%d=x", i);
+	buf_puts(&text, "; boundary=b");
+	mime_value_parse(buf_text(&text), text.len, &v);
+	check(v.nparameters == MIME_MAX_PARAMETERS &&
+	    mime_value_get(&v, "boundary") == NULL,
+	    "with more parameters than are read, none is believed");
+	mime_value_clear(&v);
+	buf_reset(&text);
+	buf_puts(&text, " a/b; x=");
+	for (int i = 0; i < 5000; i++)
+		buf_putc(&text, 'y');
+	mime_value_parse(buf_text(&text), text.len, &v);
+	check(mime_value_get(&v, "x") == NULL,
+	    "a value of 5,000 characters is not there");
+	mime_value_clear(&v);
+	buf_clear(&text);
+}
+
+/* --- header lines ---------------------------------------------------------- */
+
+static void
+test_fields(void)
+{
+	static const char head[] = "X-Content-Type: no\r\n"
+	    "content-TYPE : a/b;\r\n c=d\r\nContent-Type: e/f\r\n";
+	struct mime_span line, value;
+	size_t n = sizeof(head) - 1;
+
+	check(mime_find_field(head, n, "Content-Type", &line, &value) &&
+	    line.off == 20 && line.len == 27,
+	    "a field is found in any case, with its folds");
+	check(value.len == 11 && memcmp(head + value.off, " a/b;\r\n c=d", 11)
+	    == 0, "its value begins behind the colon");
+	check(!mime_find_field(head, n, "Content", &line, &value),
+	    "the beginning of a name is not the name");
+	check(mime_has_two(head, n, "Content-Type"), "two fields are two");
+	check(!mime_has_two(head, 47, "Content-Type"), "one is not");
+	check(!mime_find_field("", 0, "A", &line, &value),
+	    "no lines hold no field");
+}
+
+static void
+divides(const char *part, size_t head_len, size_t body_off, const char *says)
+{
+	struct mime_span head, body;
+	size_t n = strlen(part);
+
+	mime_divide(part, n, &head, &body);
+	check(head.off == 0 && head.len == head_len && body.off == body_off &&
+	    body.off + body.len == n, "%s", says);
+}
+
+static void
+test_divide(void)
+{
+	divides("A: b\r\n\r\nbody", 6, 8, "an empty line ends the header");
+	divides("A: b\n\nbody", 5, 6, "also when line ends are LF");
+	divides("\r\nbody", 0, 2, "a part may have no header lines");
+	divides("A: b\r\nbody\r\n", 6, 6,
+	    "a line that is none begins the body");
+	divides("A: b\r\n c\r\n", 10, 10, "a part may have no body");
+	divides("A : b\r\n\r\n", 7, 9, "blanks may stand before the colon");
+	divides("", 0, 0, "nothing divides into nothing");
+}
+
+static const struct {
+	const char *head;
+	enum mime_encoding encoding;
+	const char *says;
+} encodings[] = {
+	{"", MIME_7BIT, "no encoding is 7bit"},
+	{"Content-Transfer-Encoding: 8BIT\r\n", MIME_8BIT,
+	    "8bit in any case"},
+	{"content-transfer-encoding:\r\n\tBase64 (x)\r\n", MIME_BASE64,
+	    "base64 behind a fold, before a comment"},
+	{"Content-Transfer-Encoding: quoted-printable;\r\n",
+	    MIME_QUOTED_PRINTABLE, "a stray semicolon is harmless"},
+	{"Content-Transfer-Encoding: x-uue\r\n", MIME_OTHER,
+	    "an unknown word is another encoding"},
+	{"Content-Transfer-Encoding: binary\r\n"
+	 "Content-Transfer-Encoding: binary\r\n", MIME_BINARY,
+	    "the same said twice counts"},
+	{"Content-Transfer-Encoding: 7bit\r\n"
+	 "Content-Transfer-Encoding: base64\r\n", MIME_OTHER,
+	    "two that contradict are neither"},
+};
+
+static void
+test_encodings(void)
+{
+	for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++)
+		check(mime_encoding(encodings[i].head,
+		    strlen(encodings[i].head)) == encodings[i].encoding, "%s",
+		    encodings[i].says);
+}
+
+/* --- cutting ---------------------------------------------------------------- */
+
+static const struct {
+	const char *body, *boundary;
+	size_t count;
+	bool closed;
+	const char *first, *last, *says;
+} cuts[] = {
+	{"--b\r\none\r\n--b\r\ntwo\r\n--b--\r\n", "b", 2, true, "one", "two",
+	    "two parts between three delimiters"},
+	{"pre\r\n--b\r\none\r\n\r\n--b--\r\npost\r\n--b\r\nno\r\n", "b", 1,
+	    true, "one\r\n", "one\r\n",
+	    "what follows the last delimiter is no part"},
+	{"--b \t\r\none\r\n--b-- \r\n", "b", 1, true, "one", "one",
+	    "transport padding is part of a delimiter"},
+	{"--b\r\none\r\n--b", "b", 2, false, "one", "",
+	    "a delimiter at the end of the text opens an empty part"},
+	{"--b\none\n--b--", "b", 1, true, "one", "one",
+	    "lines may end in LF"},
+	{"--b\r\none", "b", 1, false, "one", "one",
+	    "a multipart that is not closed ends with its text"},
+	{"no delimiter at all\r\n", "b", 0, false, "", "",
+	    "without a delimiter there is no part"},
+	{"b\r\n-b\r\nb--\r\n", "b", 0, false, "", "",
+	    "without two hyphens there is no delimiter"},
+	{"--b\r\none\r\n--bb\r\ntwo\r\n--bb--\r\n--b--\r\n", "b", 1, true,
+	    "one\r\n--bb\r\ntwo\r\n--bb--", "one\r\n--bb\r\ntwo\r\n--bb--",
+	    "a boundary that begins like another is another"},
+	{"--bb\r\none\r\n--b\r\ntwo\r\n--bb--\r\n", "bb", 1, true,
+	    "one\r\n--b\r\ntwo", "one\r\n--b\r\ntwo", "from both sides"},
+	{" --b\r\none --b\r\n--b--x\r\n--b x\r\n", "b", 0, false, "", "",
+	    "a delimiter stands at the start of its line, alone"},
+	{"--B\r\none\r\n", "b", 0, false, "", "",
+	    "boundaries compare in their case"},
+	{"--b\r\n--b\r\n--b--\r\n", "b", 2, true, "", "",
+	    "parts may be empty"},
+	{"--a b\r\none\r\n--a b--\r\n", "a b", 1, true, "one", "one",
+	    "a boundary may hold a blank"},
+};
+
+static bool
+is_span(const char *body, const struct mime_span *s, const char *text)
+{
+	return s->len == strlen(text) &&
+	    memcmp(body + s->off, text, s->len) == 0;
+}
+
+static void
+test_split(void)
+{
+	struct mime_span parts[4];
+	bool closed;
+
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		const char *body = cuts[i].body;
+		size_t n;
+
+		n = mime_split(body, strlen(body), cuts[i].boundary, parts, 4,
+		    &closed);
+		check(n == cuts[i].count && closed == cuts[i].closed &&
+		    (n == 0 || (is_span(body, &parts[0], cuts[i].first) &&
+		    is_span(body, &parts[n - 1], cuts[i].last))), "%s",
+		    cuts[i].says);
+	}
+	check(mime_split("--b\r\n--b\r\n--b\r\n", 15, "b", parts, 1, &closed)
+	    == 3, "parts are counted beyond those asked for");
+}
+
+/* --- the tree ---------------------------------------------------------------- */
+
+/* Kinds by letter, children in brackets: "M(LS)". */
+static void
+draw(const struct mime *m, int parent, struct buf *out)
+{
+	for (size_t i = 0; i < m->nparts; i++) {
+		bool inner = false;
+
+		if (m->parts[i].parent != parent)
+			continue;
+		buf_putc(out, "LMSR"[m->parts[i].kind]);
+		for (size_t j = i + 1; j < m->nparts; j++)
+			inner |= m->parts[j].parent == (int)i;
+		if (!inner)
+			continue;
+		buf_putc(out, '(');
+		draw(m, (int)i, out);
+		buf_putc(out, ')');
+	}
+}
+
+#define MIXED(b) "Content-Type: multipart/mixed; boundary=" b "\r\n"
+#define SIGNED(b) "Content-Type: multipart/signed; boundary=" b "\r\n"
+#define MESSAGE "Content-Type: message/rfc822\r\n"
+
+static const struct {
+	const char *head, *body, *tree, *says;
+} trees[] = {
+	{"", "text\r\n", "L", "a message without Content-Type is a leaf"},
+	{MIXED("b"), "--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n", "M(LL)",
+	    "a multipart has its parts"},
+	{MIXED("b"), "no delimiter\r\n", "M",
+	    "a multipart without delimiter has none"},
+	{"Content-Type: multipart/mixed\r\n", "--b\r\n\r\n--b--\r\n", "L",
+	    "a multipart without boundary is a leaf"},
+	{MIXED("\"\""), "--\r\n\r\n----\r\n", "L",
+	    "an empty boundary is none"},
+	{MIXED("b") MIXED("c"), "--b\r\n\r\n--b--\r\n", "L",
+	    "two Content-Type fields make a leaf"},
+	{MIXED("b"), "--b\r\n" MIXED("b1") "\r\n--b1\r\n\r\nx\r\n--b1--\r\n"
+	    "--b\r\n\r\ny\r\n--b--\r\n", "M(M(L)L)",
+	    "a boundary may be the beginning of an inner one"},
+	{MIXED("b1"), "--b1\r\n" MIXED("b") "\r\n--b\r\n\r\nx\r\n--b--\r\n"
+	    "--b1\r\n\r\ny\r\n--b1--\r\n", "M(M(L)L)",
+	    "or begin with it"},
+	{MIXED("b"), "--b\r\n" MIXED("c") "\r\n--c\r\n\r\nx\r\n"
+	    "--b\r\n\r\ny\r\n--b--\r\n", "M(M(L)L)",
+	    "an outer delimiter ends what is open inside"},
+	{MIXED("b"), "--b\r\n" MIXED("b") "\r\n--b\r\n\r\nx\r\n--b--\r\n"
+	    "--b\r\n\r\ny\r\n--b--\r\n", "M(M(L)L)",
+	    "of equal boundaries the inner is meant first"},
+	{MIXED("b"), "--b\r\n" SIGNED("s") "\r\n--s\r\n" MIXED("x")
+	    "\r\n--x\r\n\r\n--x--\r\n--s\r\n\r\nsig\r\n--s--\r\n"
+	    "--b\r\n\r\ny\r\n--b--\r\n", "M(SL)",
+	    "nobody looks into multipart/signed"},
+	{MIXED("b"), "--b\r\n" SIGNED("b") "\r\n--b\r\n\r\n--b\r\n\r\n--b--\r\n"
+	    "--b\r\n\r\ny\r\n--b--\r\n", "M(SL)",
+	    "not even when its boundary is the outer one"},
+	{MESSAGE, "Subject: x\r\n" MIXED("b") "\r\n--b\r\n\r\n--b--\r\n",
+	    "R(M(L))", "an embedded message has parts of its own"},
+	{MESSAGE "Content-Transfer-Encoding: base64\r\n",
+	    MIXED("b") "\r\n--b\r\n\r\n--b--\r\n", "L",
+	    "an encoded one does not"},
+	{MIXED("b"), "--b\r\n" MESSAGE "\r\n--b\r\n\r\n--b--\r\n", "M(R(L)L)",
+	    "an embedded message may be empty"},
+	{MIXED("b"), "--b\r\n" MIXED("c") "\r\n--c\r\n--b--\r\n", "M(M(L))",
+	    "and so may a part whose line end is the delimiter's"},
+	{MIXED("b"), "--b\r\nno header line\r\n--b--\r\n", "M(L)",
+	    "a part may lack its empty line"},
+	{"Content-Type: Multipart/MIXED; Boundary=b\r\n",
+	    "--b\r\n\r\n--b--\r\n", "M(L)", "case does not matter"},
+};
+
+static void
+test_trees(void)
+{
+	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
+		const char *why;
+		struct mime m;
+		struct buf out;
+
+		buf_init(&out, 4096);
+		mime_parse(trees[i].head, strlen(trees[i].head),
+		    trees[i].body, strlen(trees[i].body), &m);
+		draw(&m, -1, &out);
+		why = mime_broken(&m, strlen(trees[i].body));
+		check(strcmp(buf_text(&out), trees[i].tree) == 0 &&
+		    why == NULL, "%s", trees[i].says);
+		if (why != NULL || strcmp(buf_text(&out), trees[i].tree) != 0)
+			printf("# %s %s\n", buf_text(&out),
+			    why == NULL ? "" : why);
+		mime_clear(&m);
+		buf_clear(&out);
+	}
+}
+
+/* --- hostile sizes ----------------------------------------------------------- */
+
+static void
+takes(const char *head, const struct buf *body, bool limited,
+    const char *says)
+{
+	int64_t start = clock_monotonic_ms(), ms;
+	const char *why;
+	struct mime m;
+
+	mime_parse(head, strlen(head), buf_text(body), body->len, &m);
+	ms = clock_monotonic_ms() - start;
+	why = mime_broken(&m, body->len);
+	check(why == NULL && m.limited == limited && ms < 1000, "%s", says);
+	if (why != NULL || ms >= 1000)
+		printf("# %s, %lld ms\n", why == NULL ? "" : why,
+		    (long long)ms);
+	mime_clear(&m);
+}
+
+static void
+test_sizes(void)
+{
+	struct buf body;
+
+	buf_init(&body, 64 << 20);
+	for (int i = 0; i < 100000; i++)
+		buf_puts(&body, "--b\r\n\r\nx\r\n");
+	takes(MIXED("b"), &body, true, "100,000 parts take no second");
+	buf_reset(&body);
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&body, "--b%d\r\nContent-Type: multipart/mixed; "
+		    "boundary=b%d\r\n\r\n", i, i + 1);
+	takes(MIXED("b0"), &body, true, "nor do 1,000 levels");
+	buf_reset(&body);
+	for (int i = 0; i < 100000; i++)
+		buf_puts(&body, MESSAGE "\r\n");
+	takes(MESSAGE, &body, true, "nor 100,000 messages in each other");
+	buf_reset(&body);
+	for (int i = 0; i < 2000000; i++)
+		buf_puts(&body, "--bx\r\n");
+	takes(MIXED("b"), &body, false, "nor 2,000,000 lines almost of it");
+	buf_reset(&body);
+	buf_puts(&body, "--b\r\n");
+	for (int i = 0; i < 1000000; i++)
+		buf_puts(&body, "Content-Type:\r\n\t");
+	takes(MIXED("b"), &body, false, "nor one header of 16 MB");
+	buf_clear(&body);
+}
+
+int
+main(void)
+{
+	test_values();
+	test_value_limits();
+	test_fields();
+	test_divide();
+	test_encodings();
+	test_split();
+	test_trees();
+	test_sizes();
+	return tap_done();
+}
