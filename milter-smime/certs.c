@@ -74,6 +74,10 @@ certs_find_recipient(const struct certs_rules *rules,
 		*reason = mem_strdup("no key");
 	ok = true;
 out:
+	if (*cert != NULL || !ok) {
+		free(*reason);
+		*reason = NULL;
+	}
 	if (ca != NULL)
 		ca_list_put(rules->ca, &ca);
 	cert_records_free(&records, n);

@@ -18,7 +18,7 @@
 #include "common/control.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "pipeline.h"
+#include "gateway.h"
 #include "smime_settings.h"
 
 static void
@@ -127,7 +127,7 @@ int
 command_self_check(const struct settings *s, const char *problem)
 {
 	json_t *findings = json_array();
-	struct pipeline *p = NULL;
+	struct gateway *g = NULL;
 	struct error err = {0};
 
 	if (s == NULL) {
@@ -142,14 +142,14 @@ command_self_check(const struct settings *s, const char *problem)
 		    "milter's user", "create it (setting user)");
 		goto out;
 	}
-	p = pipeline_open(s, NULL, &err);
-	if (p == NULL || !pipeline_check(p, &err))
+	g = gateway_open(s, NULL, &err);
+	if (g == NULL || !gateway_check(g, &err))
 		tell(findings, "smime-start", "critical", err.text,
 		    "until then the milter does not start");
 	else
 		tell(findings, "smime-start", "ok", "settings, keys, CA lists "
 		    "and key store are usable", "");
-	pipeline_close(&p);
+	gateway_close(&g);
 out:
 	json_dumpf(findings, stdout, JSON_INDENT(2));
 	printf("\n");

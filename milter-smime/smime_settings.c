@@ -247,6 +247,12 @@ smime_mode_name(int mode)
 }
 
 const char *
+smime_cipher_name(int cipher)
+{
+	return cipher_words[cipher];
+}
+
+const char *
 smime_key_store_path(const struct milter_smime_settings *s)
 {
 	return s->key_store + strlen(SQLITE);

@@ -84,6 +84,7 @@ bool smime_mode_encrypts(int mode);
 
 /* The words of settings, as written in the file. */
 const char *smime_mode_name(int mode);
+const char *smime_cipher_name(int cipher);
 
 /*
  * The path of `key_store` (sqlite:/path).  Checked at reading, so never
