@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -168,6 +169,12 @@ daemon_status(const struct settings *s)
 	buf_init(&out, 65536);
 	if (control_ask(path, "status", &out, &err))
 		j = json_loads(buf_text(&out), 0, NULL);
+	if (j != NULL)
+		json_object_set_new(j, "running", json_string("yes"));
+	else if (access(path, F_OK) == 0)
+		j = json_pack("{s:s}", "running", err.text);
+	else
+		j = json_pack("{s:s}", "running", "no");
 	buf_clear(&out);
 	free(path);
 	return j;
@@ -184,10 +191,6 @@ command_status(const struct settings *s)
 	struct error err = {0};
 	size_t n = 0;
 
-	if (j == NULL)
-		j = json_pack("{s:s}", "running", "no");
-	else
-		json_object_set_new(j, "running", json_string("yes"));
 	if (command_drop(s)) {
 		db = cert_db_open(smime_key_store_path(own), false, &err);
 		if (db != NULL && cert_db_list(db, &records, &n, &err))

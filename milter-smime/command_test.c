@@ -23,6 +23,7 @@
 struct request {
 	const char *from, *client, *client_name, *listener, *authenticated;
 	const char *trust, *out, *file;
+	FILE *message;
 	struct strvec to;
 	bool local, json;
 	struct pipeline_options options;
@@ -169,19 +170,14 @@ add_named_recipients(struct message *m)
 static bool
 fill_message(const struct request *r, struct message *m, struct error *err)
 {
-	FILE *f = strcmp(r->file, "-") == 0 ? stdin : fopen(r->file, "rb");
 	struct mailaddr from = {0};
 	struct error ignored;
 	char *sender;
 	bool ok;
 
-	if (f == NULL)
-		return error_errno(err, "cannot open %s", r->file);
-	ok = message_read(m, f, err);
-	if (f != stdin)
-		fclose(f);
+	ok = message_read(m, r->message, err);
 	if (!ok)
-		return false;
+		return error_prefix(err, "%s", r->file);
 	set(&m->queue_id, "test");
 	set(&m->client_address, r->client);
 	set(&m->client_name, r->client_name);
@@ -447,6 +443,13 @@ command_test(const struct settings *s, int argc, char **argv)
 
 	if (!parse_arguments(&r, argc, argv))
 		goto out;
+	/* The file is the caller's: opened before we change the user. */
+	r.message = strcmp(r.file, "-") == 0 ? stdin : fopen(r.file, "rb");
+	if (r.message == NULL) {
+		error_errno(&err, "cannot open %s", r.file);
+		code = command_failed(&err);
+		goto out;
+	}
 	if (!command_drop(s)) {
 		code = EX_NOPERM;
 		goto out;
@@ -455,6 +458,8 @@ command_test(const struct settings *s, int argc, char **argv)
 	code = g == NULL ? command_failed(&err) : run(g, &r);
 out:
 	gateway_close(&g);
+	if (r.message != NULL && r.message != stdin)
+		fclose(r.message);
 	strvec_clear(&r.to);
 	return code;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <libmilter/mfapi.h>
 
@@ -104,6 +105,9 @@ main(int argc, char **argv)
 
 	service_start(&service, argc, argv, &run);
 	own = settings_get(run.settings, "milter-smime");
+	if (geteuid() == 0)
+		log_fatal(EX_CONFIG, "milter-smime must not run as root; set "
+		    "user in section milter-smime");
 	started = clock_now();
 	block_signals();
 	g = gateway_open(run.settings, NULL, &err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * postseal-smime: `postseal smime …`.  See postseal-smime(8).
+ * postseal-smime: `postseal smime …`.  See postseal-smime(1).
  */
 #include <getopt.h>
 #include <signal.h>
