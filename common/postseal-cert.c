@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * postseal-cert: makes, imports and shows our own certificates.
- * See postseal-cert(8).
+ * See postseal-cert(1).
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /*
  * postseal: the one front for people.  `postseal WORD …` becomes
  * postseal-WORD; `check` and `status` ask every postseal-WORD there is.
- * It knows no program by name.  See postseal(8).
+ * It knows no program by name.  See postseal(1).
  */
 #include <dirent.h>
 #include <errno.h>

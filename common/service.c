@@ -48,11 +48,11 @@ struct options {
 };
 
 static void __attribute__((noreturn))
-usage(const char *program)
+usage(const char *program, int code)
 {
-	fprintf(stderr, "usage: %s [-v] [-c FILE] [-t | -n | -d | -V]\n",
-	    program);
-	exit(EX_USAGE);
+	fprintf(code == EX_OK ? stdout : stderr,
+	    "usage: %s [-v] [-c FILE] [-t | -n | -d | -V]\n", program);
+	exit(code);
 }
 
 static void
@@ -61,18 +61,20 @@ read_options(const char *program, int argc, char **argv, struct options *o)
 	int c;
 
 	o->config = SERVICE_CONFIG;
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		usage(program, EX_OK);
 	while ((c = getopt(argc, argv, "c:tndVv")) != -1) {
 		if (c == 'c')
 			o->config = optarg;
 		else if (c == 'v')
 			o->verbose = true;
 		else if (c == '?' || (o->mode != '\0' && o->mode != c))
-			usage(program);
+			usage(program, EX_USAGE);
 		else
 			o->mode = (char)c;
 	}
 	if (optind < argc)
-		usage(program);
+		usage(program, EX_USAGE);
 }
 
 /* Ends a mode that only prints. */

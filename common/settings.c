@@ -494,7 +494,7 @@ print_section(const struct group *g, const struct entry *e, FILE *out)
 	for (size_t i = 0; i < g->type->nparams; i++) {
 		const struct param *p = &g->type->params[i];
 
-		if (param_same(p, e->values, g->defaults))
+		if (!p->required && param_same(p, e->values, g->defaults))
 			continue;
 		if (!open)
 			fprintf(out, "%s {\n", g->type->type);

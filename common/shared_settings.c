@@ -88,8 +88,8 @@ static const struct param ca_list_params[] = {
 	    .type = PARAM_BOOL,
 	    .offset = AT(fqdn_check),
 	    .def = "no",
-	    .help = "Refuse certificates whose domain names are not fully "
-		    "qualified" },
+	    .help = "Refuse to import certificates whose domain names are not "
+		    "fully qualified" },
 };
 #undef AT
 
@@ -190,8 +190,8 @@ static const struct param mail_flow_policy_params[] = {
 	    .offset = AT(behavior),
 	    .def = "accept",
 	    .words = behavior_words,
-	    .help = "Accept mail for our own domains, relay to any, or "
-		    "reject" },
+	    .help = "Accept mail for our own domains, relay to any (outgoing "
+		    "mail), or reject" },
 	{ .name = "tls",
 	    .type = PARAM_ENUM,
 	    .offset = AT(tls),

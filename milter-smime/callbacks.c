@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "pipeline.h"
 #include "writeback.h"
 
 /* What one connection has told us so far. */
@@ -19,13 +20,16 @@ struct connection {
 	bool local;
 	struct message *m;  /* NULL between messages */
 	struct error failed; /* collecting went wrong: answered at the end */
+	struct strvec marks; /* of copies sent for the last message */
 	unsigned long no_reply; /* SMFIP_NR_* agreed on */
 };
 
-static struct pipeline *pipeline;
+static struct gateway *gateway;
+static struct reinjector *reinjector;
 
 static struct {
-	atomic_ulong messages, signed_, pass, fail, bounced, deferred;
+	atomic_ulong messages, signed_, encrypted, decrypted, pass, fail,
+	    bounced, deferred;
 } counters;
 
 #define NO_REPLIES (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | \
@@ -158,9 +162,10 @@ on_mail(SMFICTX *ctx, char **argv)
 	const char *login = macro(ctx, "{auth_authen}");
 	char *parameters = join(argv + 1);
 
+	reinject_forget(&c->marks);
 	message_free(&c->m);
 	memset(&c->failed, 0, sizeof(c->failed));
-	c->m = message_new(pipeline_place(pipeline));
+	c->m = message_new(&gateway->place);
 	set(&c->m->client_address, c->address == NULL ? "" : c->address);
 	set(&c->m->client_name, c->name == NULL ? "" : c->name);
 	set(&c->m->listener, c->listener == NULL ? "" : c->listener);
@@ -224,8 +229,16 @@ count(const struct report *r)
 		atomic_fetch_add(&counters.bounced, 1);
 	else if (r->outcome.kind == OUTCOME_TEMPFAIL)
 		atomic_fetch_add(&counters.deferred, 1);
-	else if (r->certificate != NULL)
-		atomic_fetch_add(&counters.signed_, 1);
+	for (size_t i = 0; i < r->plan.n; i++) {
+		const struct delivery *d = &r->plan.deliveries[i];
+
+		if (d->disposition != DISPOSITION_PASS)
+			continue;
+		atomic_fetch_add(&counters.signed_, d->sign ? 1 : 0);
+		atomic_fetch_add(&counters.encrypted, d->encrypt ? 1 : 0);
+	}
+	if (r->verdict.decrypted)
+		atomic_fetch_add(&counters.decrypted, 1);
 	if (r->verdict.signature == SIGNATURE_PASS)
 		atomic_fetch_add(&counters.pass, 1);
 	else if (r->verdict.signature != SIGNATURE_NONE)
@@ -242,7 +255,24 @@ log_report(const struct report *r, const struct message *m, int64_t began)
 	report_log_line(r, m, &line);
 	log_info("%s: %s delay=%lld.%03lld", m->queue_id, buf_text(&line),
 	    (long long)ms / 1000, (long long)ms % 1000);
+	for (size_t i = 0; buf_reset(&line),
+	    report_log_delivery(r, m, i, &line); i++)
+		log_info("%s: %s", m->queue_id, buf_text(&line));
 	buf_clear(&line);
+}
+
+/* A split message: its copies go out before Postfix gets an answer. */
+static void
+send_copies(struct connection *c, struct report *r)
+{
+	struct error err = {0};
+
+	if (!report_is_split(r) || r->outcome.kind != OUTCOME_DISCARD ||
+	    reinject_send(reinjector, c->m, r, &c->marks, &err))
+		return;
+	log_error("%s: %s", c->m->queue_id, err.text);
+	outcome_tempfail(&r->outcome, "4.3.0",
+	    "temporary local problem; try again later");
 }
 
 /* Collecting failed: nothing was decided, nothing may pass. */
@@ -280,7 +310,8 @@ on_end_of_message(SMFICTX *ctx)
 	if (c->failed.kind != ERROR_NONE) {
 		answer = answer_failure(ctx, c);
 	} else {
-		pipeline_run(pipeline, c->m, &options, &r);
+		pipeline_run(gateway, c->m, &options, &r);
+		send_copies(c, &r);
 		log_report(&r, c->m, began);
 		count(&r);
 		smfi_progress(ctx);
@@ -305,6 +336,7 @@ on_close(SMFICTX *ctx)
 
 	if (c == NULL)
 		return SMFIS_CONTINUE;
+	reinject_forget(&c->marks);
 	message_free(&c->m);
 	free(c->address);
 	free(c->name);
@@ -315,7 +347,8 @@ on_close(SMFICTX *ctx)
 }
 
 bool
-callbacks_register(struct pipeline *p, struct error *err)
+callbacks_register(struct gateway *g, struct reinjector *r,
+    struct error *err)
 {
 	struct smfiDesc description = {
 		.xxfi_name = (char *)"milter-smime",
@@ -334,7 +367,8 @@ callbacks_register(struct pipeline *p, struct error *err)
 		.xxfi_negotiate = on_negotiate,
 	};
 
-	pipeline = p;
+	gateway = g;
+	reinjector = r;
 	if (smfi_register(description) != MI_SUCCESS)
 		return error_perm(err, "libmilter refused to register");
 	return true;
@@ -344,8 +378,9 @@ void
 callbacks_status(struct buf *out)
 {
 	buf_printf(out, "\"messages\": %lu, \"signed\": %lu, "
-	    "\"verified\": %lu, \"not_verified\": %lu, \"bounced\": %lu, "
-	    "\"deferred\": %lu", counters.messages, counters.signed_,
-	    counters.pass, counters.fail, counters.bounced,
+	    "\"encrypted\": %lu, \"decrypted\": %lu, \"verified\": %lu, "
+	    "\"not_verified\": %lu, \"bounced\": %lu, \"deferred\": %lu",
+	    counters.messages, counters.signed_, counters.encrypted,
+	    counters.decrypted, counters.pass, counters.fail, counters.bounced,
 	    counters.deferred);
 }

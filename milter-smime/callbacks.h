@@ -10,10 +10,12 @@
 #include <stdint.h>
 
 #include "common/buf.h"
-#include "pipeline.h"
+#include "gateway.h"
+#include "reinject.h"
 
-/* Registers with libmilter; p outlives smfi_main(). */
-bool callbacks_register(struct pipeline *p, struct error *err);
+/* Registers with libmilter; both outlive smfi_main(). */
+bool callbacks_register(struct gateway *g, struct reinjector *r,
+    struct error *err);
 
 /* Counters since start, as JSON members `"name": number, …`. */
 void callbacks_status(struct buf *out);

@@ -802,34 +802,71 @@ cms_walk_content(const unsigned char *p, const struct cms_walk *w,
 	    &total, piece, context, err);
 }
 
+static void
+attach_signed(const unsigned char *p, const struct cms_walk *w,
+    size_t content_len, struct buf *head, struct buf *tail)
+{
+	size_t octets = head_len(content_len) + content_len;
+	size_t encap = w->content_type.len + head_len(octets) + octets;
+
+	put_content_info(head, CMS_TYPE_SIGNED,
+	    w->version.len + w->digest_algorithms.len + head_len(encap) +
+		encap + w->certificates.len + w->crls.len +
+		w->signer_infos.len);
+	put_span(head, p, &w->version);
+	put_span(head, p, &w->digest_algorithms);
+	put_head(head, TAG_SEQUENCE, encap);
+	put_span(head, p, &w->content_type);
+	put_head(head, TAG_CONTEXT(0), octets);
+	put_head(head, TAG_OCTETS, content_len);
+	put_span(tail, p, &w->certificates);
+	put_span(tail, p, &w->crls);
+	put_span(tail, p, &w->signer_infos);
+}
+
+static void
+attach_enveloped(const unsigned char *p, const struct cms_walk *w,
+    size_t content_len, struct buf *head, struct buf *tail)
+{
+	size_t info = w->content_type.len + w->content_algorithm.len +
+		      head_len(content_len) + content_len;
+
+	put_content_info(head, w->type,
+	    w->version.len + w->originator_info.len + w->recipient_infos.len +
+		head_len(info) + info + w->auth_attributes.len + w->mac.len +
+		w->unprotected_attributes.len);
+	put_span(head, p, &w->version);
+	put_span(head, p, &w->originator_info);
+	put_span(head, p, &w->recipient_infos);
+	put_head(head, TAG_SEQUENCE, info);
+	put_span(head, p, &w->content_type);
+	put_span(head, p, &w->content_algorithm);
+	put_head(head, 0x80, content_len); /* [0] IMPLICIT OCTET STRING */
+	put_span(tail, p, &w->auth_attributes);
+	put_span(tail, p, &w->mac);
+	put_span(tail, p, &w->unprotected_attributes);
+}
+
 bool
 cms_walk_attach(const unsigned char *detached, size_t n, size_t content_len,
     struct buf *head, struct buf *tail, struct error *err)
 {
-	size_t octets, explicit, encap;
 	struct cms_walk w;
 
 	if (!cms_walk(detached, n, &w, err))
 		return false;
-	if (w.type != CMS_TYPE_SIGNED || w.has_content)
-		return error_perm(err, "CMS is no detached signature");
+	if (w.has_content)
+		return error_perm(err, "CMS with content of its own");
 	if (content_len > SIZE_MAX / 2)
 		return error_perm(err, "content too long for CMS");
-	octets = head_len(content_len) + content_len;
-	explicit = head_len(octets) + octets;
-	encap = w.content_type.len + explicit;
-	put_content_info(head, CMS_TYPE_SIGNED,
-	    w.version.len + w.digest_algorithms.len + head_len(encap) + encap +
-		w.certificates.len + w.crls.len + w.signer_infos.len);
-	put_span(head, detached, &w.version);
-	put_span(head, detached, &w.digest_algorithms);
-	put_head(head, TAG_SEQUENCE, encap);
-	put_span(head, detached, &w.content_type);
-	put_head(head, TAG_CONTEXT(0), octets);
-	put_head(head, TAG_OCTETS, content_len);
-	put_span(tail, detached, &w.certificates);
-	put_span(tail, detached, &w.crls);
-	put_span(tail, detached, &w.signer_infos);
+	if (w.type == CMS_TYPE_SIGNED)
+		attach_signed(detached, &w, content_len, head, tail);
+	else if (w.type == CMS_TYPE_ENVELOPED ||
+		 w.type == CMS_TYPE_AUTH_ENVELOPED)
+		attach_enveloped(detached, &w, content_len, head, tail);
+	else
+		return error_perm(err, "CMS of type %s takes no content",
+		    w.oid);
 	if (head->overflow || tail->overflow)
 		return error_perm(err, "CMS of more than %zu bytes",
 		    head->overflow ? head->max : tail->max);

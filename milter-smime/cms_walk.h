@@ -99,9 +99,10 @@ bool cms_walk_content(const unsigned char *p, const struct cms_walk *w,
     __attribute__((warn_unused_result));
 
 /*
- * The other direction: writes the head and the tail of a DER SignedData
- * that carries content_len bytes of content between them, made from a
- * detached one (DER, as i2d gives it).
+ * The other direction: writes the head and the tail of a DER object that
+ * carries content_len bytes of content between them, made from one without
+ * (a detached signature; an EnvelopedData or AuthEnvelopedData without
+ * encryptedContent), DER as i2d gives it.
  */
 bool cms_walk_attach(const unsigned char *detached, size_t n,
     size_t content_len, struct buf *head, struct buf *tail,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -18,7 +19,7 @@
 #include "common/control.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "pipeline.h"
+#include "gateway.h"
 #include "smime_settings.h"
 
 static void
@@ -127,7 +128,7 @@ int
 command_self_check(const struct settings *s, const char *problem)
 {
 	json_t *findings = json_array();
-	struct pipeline *p = NULL;
+	struct gateway *g = NULL;
 	struct error err = {0};
 
 	if (s == NULL) {
@@ -142,14 +143,14 @@ command_self_check(const struct settings *s, const char *problem)
 		    "milter's user", "create it (setting user)");
 		goto out;
 	}
-	p = pipeline_open(s, NULL, &err);
-	if (p == NULL || !pipeline_check(p, &err))
+	g = gateway_open(s, NULL, &err);
+	if (g == NULL || !gateway_check(g, &err))
 		tell(findings, "smime-start", "critical", err.text,
 		    "until then the milter does not start");
 	else
 		tell(findings, "smime-start", "ok", "settings, keys, CA lists "
 		    "and key store are usable", "");
-	pipeline_close(&p);
+	gateway_close(&g);
 out:
 	json_dumpf(findings, stdout, JSON_INDENT(2));
 	printf("\n");
@@ -168,6 +169,12 @@ daemon_status(const struct settings *s)
 	buf_init(&out, 65536);
 	if (control_ask(path, "status", &out, &err))
 		j = json_loads(buf_text(&out), 0, NULL);
+	if (j != NULL)
+		json_object_set_new(j, "running", json_string("yes"));
+	else if (access(path, F_OK) == 0)
+		j = json_pack("{s:s}", "running", err.text);
+	else
+		j = json_pack("{s:s}", "running", "no");
 	buf_clear(&out);
 	free(path);
 	return j;
@@ -184,10 +191,6 @@ command_status(const struct settings *s)
 	struct error err = {0};
 	size_t n = 0;
 
-	if (j == NULL)
-		j = json_pack("{s:s}", "running", "no");
-	else
-		json_object_set_new(j, "running", json_string("yes"));
 	if (command_drop(s)) {
 		db = cert_db_open(smime_key_store_path(own), false, &err);
 		if (db != NULL && cert_db_list(db, &records, &n, &err))

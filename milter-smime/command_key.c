@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <jansson.h>
 #include <openssl/pem.h>
@@ -136,6 +137,154 @@ drop_key(struct cert_db *db, const char *name)
 		return EX_DATAERR;
 	}
 	printf("removed %s\n", name);
+	return EX_OK;
+}
+
+/* ---- import and export ---- */
+
+#define IMPORT_MAX (256 << 20)
+#define BEGIN_CERT "-----BEGIN CERTIFICATE-----"
+#define END_CERT "-----END CERTIFICATE-----"
+
+/* A name for a certificate that comes without one. */
+static char *
+make_name(const struct x509_facts *f)
+{
+	const char *from = f->emails.n > 0 ? f->emails.v[0] :
+	    f->domains.n > 0 ? f->domains.v[0] : "key";
+	char *name = mem_printf("%.60s-%.8s", from, f->fingerprint);
+
+	for (char *c = name; *c != '\0'; c++)
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"
+		    "yz0123456789._-", *c) == NULL)
+			*c = *c == '@' ? '.' : '_';
+	return name;
+}
+
+/* Our own export writes `name: NAME` before each certificate. */
+static char *
+written_name(const char *text, const char *begin)
+{
+	static const char key[] = "name: ";
+	const char *p = begin;
+
+	while (p > text) {
+		const char *line = p - 1;
+
+		while (line > text && line[-1] != '\n')
+			line--;
+		if (strncmp(line, "-----END", 8) == 0)
+			return NULL;
+		if (strncmp(line, key, sizeof(key) - 1) == 0) {
+			line += sizeof(key) - 1;
+			return mem_dup(line, strcspn(line, "\r\n"));
+		}
+		p = line;
+	}
+	return NULL;
+}
+
+static bool
+import_one(struct cert_db *db, const char *text, const char *begin,
+    const char *end, char **name, struct error *err)
+{
+	STACK_OF(X509) *certs = pem_certs_parse("certificate", begin,
+	    (size_t)(end - begin), false, err);
+	struct x509_facts *f;
+	X509 *cert;
+	bool ok;
+
+	*name = written_name(text, begin);
+	if (certs == NULL)
+		return false;
+	cert = sk_X509_value(certs, 0);
+	f = x509_facts_new(cert);
+	if (*name == NULL)
+		*name = make_name(f);
+	ok = cert_store_check_name(*name, err) &&
+	    check_certificate(*name, f, err) &&
+	    cert_db_add(db, *name, cert, err);
+	x509_facts_free(f);
+	sk_X509_pop_free(certs, X509_free);
+	return ok;
+}
+
+static int
+import_text(struct cert_db *db, const char *text)
+{
+	const char *p = text, *begin, *end;
+	bool progress = isatty(STDERR_FILENO);
+	size_t added = 0, refused = 0;
+	struct error err = {0};
+
+	while ((begin = strstr(p, BEGIN_CERT)) != NULL &&
+	    (end = strstr(begin, END_CERT)) != NULL) {
+		char *name = NULL;
+
+		end += strlen(END_CERT);
+		if (import_one(db, text, begin, end, &name, &err)) {
+			added++;
+		} else if (err.kind == ERROR_TEMP) {
+			free(name);
+			return command_failed(&err);
+		} else {
+			refused++;
+			log_warning("refused: %s", err.text);
+		}
+		free(name);
+		p = end;
+		if (progress && (added + refused) % 100 == 0)
+			fprintf(stderr, "\r%zu", added + refused);
+	}
+	if (progress)
+		fprintf(stderr, "\r");
+	printf("imported %zu, refused %zu\n", added, refused);
+	return added > 0 || refused == 0 ? EX_OK : EX_DATAERR;
+}
+
+static int
+import(const struct settings *s, const char *file)
+{
+	struct cert_db *db = NULL;
+	struct error err = {0};
+	struct buf text;
+	int code;
+
+	buf_init(&text, IMPORT_MAX);
+	if (!pem_file_read(file, NULL, &text, &err)) {
+		code = command_failed(&err);
+	} else if (!command_drop(s)) {
+		code = EX_NOPERM;
+	} else {
+		db = open_store(s, true, &err);
+		code = db == NULL ? command_failed(&err) :
+		    import_text(db, buf_text(&text));
+	}
+	cert_db_close(&db);
+	buf_clear(&text);
+	return code;
+}
+
+/* All keys as one text that we and openssl(1) can read. */
+static int
+export(struct cert_db *db)
+{
+	struct cert_record *records = NULL;
+	struct error err = {0};
+	size_t n = 0;
+
+	if (!cert_db_list(db, &records, &n, &err))
+		return command_failed(&err);
+	for (size_t i = 0; i < n; i++) {
+		struct x509_facts *f = x509_facts_new(records[i].cert);
+
+		printf("name: %s\nsubject: %s\nfingerprint: %s\n",
+		    records[i].name, f->subject, f->fingerprint);
+		PEM_write_X509(stdout, records[i].cert);
+		printf("\n");
+		x509_facts_free(f);
+	}
+	cert_records_free(&records, n);
 	return EX_OK;
 }
 
@@ -295,15 +444,18 @@ command_key(const struct settings *s, int argc, char **argv)
 	bool is_show = strcmp(word, "show") == 0 && third != NULL &&
 	    argc <= 4 && is_form(fourth, true);
 	bool is_remove = strcmp(word, "remove") == 0 && argc == 3;
+	bool is_export = strcmp(word, "export") == 0 && argc == 2;
 	struct cert_db *db;
 	struct error err = {0};
 	int code;
 
 	if (strcmp(word, "add") == 0 && argc == 4)
 		return add(s, third, fourth);
-	if (!is_list && !is_show && !is_remove) {
-		log_error("key: write add NAME FILE, list [--json], show NAME "
-		    "[--json|--pem] or remove NAME");
+	if (strcmp(word, "import") == 0 && argc == 3)
+		return import(s, third);
+	if (!is_list && !is_show && !is_remove && !is_export) {
+		log_error("key: write add NAME FILE, import FILE, export, "
+		    "list [--json], show NAME [--json|--pem] or remove NAME");
 		return EX_USAGE;
 	}
 	if (!command_drop(s))
@@ -312,6 +464,7 @@ command_key(const struct settings *s, int argc, char **argv)
 	if (db == NULL)
 		return command_failed(&err);
 	code = is_list ? list(db, third != NULL) :
+	    is_export ? export(db) :
 	    is_show ? show(db, third, fourth) : drop_key(db, third);
 	cert_db_close(&db);
 	return code;

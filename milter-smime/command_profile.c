@@ -19,16 +19,26 @@
 static json_t *
 profile_json(const char *name, const struct sending_profile_settings *p)
 {
-	static const char *const modes[] = {"sign"};
 	static const char *const sign_modes[] = {"detached", "opaque"};
 	static const char *const digests[] = {"sha256", "sha384", "sha512"};
 	static const char *const rules[] = {"rfc8550", "strict"};
+	static const char *const no_keys[] = {"bounce", "drop", "split"};
+	json_t *j = json_object();
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "name", name,
-	    "mode", modes[p->mode], "signing_certificate",
-	    p->signing_certificate, "sign_mode", sign_modes[p->sign_mode],
-	    "digest", digests[p->digest], "key_usage", rules[p->key_usage],
-	    "sign_signed", p->sign_signed);
+	json_object_set_new(j, "name", json_string(name));
+	json_object_set_new(j, "mode", json_string(smime_mode_name(p->mode)));
+	json_object_set_new(j, "signing_certificate",
+	    json_string(p->signing_certificate));
+	json_object_set_new(j, "sign_mode",
+	    json_string(sign_modes[p->sign_mode]));
+	json_object_set_new(j, "digest", json_string(digests[p->digest]));
+	json_object_set_new(j, "key_usage",
+	    json_string(rules[p->key_usage]));
+	json_object_set_new(j, "sign_signed", json_boolean(p->sign_signed));
+	json_object_set_new(j, "no_key", json_string(no_keys[p->no_key]));
+	json_object_set_new(j, "cipher",
+	    json_string(smime_cipher_name(p->cipher)));
+	return j;
 }
 
 static const char *

@@ -23,6 +23,7 @@
 struct request {
 	const char *from, *client, *client_name, *listener, *authenticated;
 	const char *trust, *out, *file;
+	FILE *message;
 	struct strvec to;
 	bool local, json;
 	struct pipeline_options options;
@@ -169,19 +170,14 @@ add_named_recipients(struct message *m)
 static bool
 fill_message(const struct request *r, struct message *m, struct error *err)
 {
-	FILE *f = strcmp(r->file, "-") == 0 ? stdin : fopen(r->file, "rb");
 	struct mailaddr from = {0};
 	struct error ignored;
 	char *sender;
 	bool ok;
 
-	if (f == NULL)
-		return error_errno(err, "cannot open %s", r->file);
-	ok = message_read(m, f, err);
-	if (f != stdin)
-		fclose(f);
+	ok = message_read(m, r->message, err);
 	if (!ok)
-		return false;
+		return error_prefix(err, "%s", r->file);
 	set(&m->queue_id, "test");
 	set(&m->client_address, r->client);
 	set(&m->client_name, r->client_name);
@@ -227,32 +223,25 @@ put(json_t *object, const char *key, const char *text)
 	json_object_set_new(object, key, text_json(text));
 }
 
-static const char *
-disposition_name(const struct report *r)
-{
-	switch (r->outcome.kind) {
-	case OUTCOME_REJECT:
-		return "bounce";
-	case OUTCOME_TEMPFAIL:
-		return "defer";
-	case OUTCOME_PASS:
-		break;
-	}
-	return "pass";
-}
-
 static json_t *
 steps_json(const struct delivery *d)
 {
-	json_t *steps = json_array();
+	const struct {
+		bool wanted;
+		const char *name;
+	} steps[] = {
+		{d->decrypt, "decrypt"}, {d->verify, "verify"},
+		{d->remove_signature, "remove-signature"},
+		{d->sign, "sign"}, {d->encrypt, "encrypt"},
+		{d->sign_outside, "sign"},
+	};
+	json_t *list = json_array();
 
-	if (d->verify)
-		json_array_append_new(steps, json_string("verify"));
-	if (d->remove_signature)
-		json_array_append_new(steps, json_string("remove-signature"));
-	if (d->sign)
-		json_array_append_new(steps, json_string("sign"));
-	return steps;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (steps[i].wanted)
+			json_array_append_new(list,
+			    json_string(steps[i].name));
+	return list;
 }
 
 static json_t *
@@ -275,9 +264,13 @@ deliveries_json(const struct report *r, const struct message *m)
 		}
 		json_object_set_new(one, "recipients", recipients);
 		json_object_set_new(one, "steps", steps_json(d));
-		put(one, "disposition", disposition_name(r));
-		if (d->sign)
+		put(one, "disposition", r->outcome.kind == OUTCOME_TEMPFAIL ?
+		    "defer" : disposition_name(d->disposition));
+		if (d->sign || d->encrypt ||
+		    d->disposition != DISPOSITION_PASS)
 			put(one, "profile", d->profile);
+		if (d->reason != NULL)
+			put(one, "reason", d->reason);
 		json_array_append_new(list, one);
 	}
 	return list;
@@ -313,9 +306,11 @@ report_json(const struct report *r, const struct message *m)
 	json_object_set_new(j, "deliveries", deliveries_json(r, m));
 	put(j, "direction", r->outgoing ? "outgoing" : "incoming");
 	put(j, "sender_group", r->flow.group);
-	put(j, "certificate", r->certificate);
-	put(j, "sign_mode", r->signed_as);
-	if (r->outcome.kind != OUTCOME_PASS)
+	put(j, "certificate", r->ncopies == 0 ? NULL :
+	    r->copies[0].certificate);
+	put(j, "sign_mode", r->ncopies == 0 ? NULL : r->copies[0].signed_as);
+	if (r->outcome.kind == OUTCOME_REJECT ||
+	    r->outcome.kind == OUTCOME_TEMPFAIL)
 		json_object_set_new(j, "reply", json_sprintf("%s %s %s",
 		    r->outcome.code, r->outcome.status, r->outcome.text));
 	return j;
@@ -373,18 +368,13 @@ print_report(const json_t *j)
 }
 
 static bool
-write_result(const struct request *r, const struct report *report,
+write_one(const char *directory, size_t number, const struct outcome *o,
     const struct message *m, struct error *err)
 {
-	char *path;
-	FILE *f;
-	bool ok;
+	char *path = mem_printf("%s/%zu.eml", directory, number);
+	FILE *f = fopen(path, "wb");
+	bool ok = f != NULL && outcome_write(o, m, f);
 
-	if (r->out == NULL || report->outcome.kind != OUTCOME_PASS)
-		return true;
-	path = mem_printf("%s/1.eml", r->out);
-	f = fopen(path, "wb");
-	ok = f != NULL && outcome_write(&report->outcome, m, f);
 	if (f != NULL && fclose(f) != 0)
 		ok = false;
 	if (!ok)
@@ -393,10 +383,30 @@ write_result(const struct request *r, const struct report *report,
 	return ok;
 }
 
-static int
-run(struct pipeline *p, const struct request *r)
+/* DIR/N.eml is what the N-th delivery's recipients would get. */
+static bool
+write_results(const struct request *r, const struct report *report,
+    const struct message *m, struct error *err)
 {
-	struct message *m = message_new(pipeline_place(p));
+	if (r->out == NULL)
+		return true;
+	if (report->outcome.kind == OUTCOME_PASS)
+		return write_one(r->out, 1, &report->outcome, m, err);
+	for (size_t i = 0; i < report->ncopies; i++) {
+		const struct copy *c = &report->copies[i];
+
+		if (report->plan.deliveries[c->delivery].disposition ==
+		    DISPOSITION_PASS && !write_one(r->out, c->delivery + 1,
+		    &c->outcome, m, err))
+			return false;
+	}
+	return true;
+}
+
+static int
+run(struct gateway *g, const struct request *r)
+{
+	struct message *m = message_new(&g->place);
 	struct report report = {0};
 	struct error err = {0};
 	json_t *j = NULL;
@@ -406,7 +416,7 @@ run(struct pipeline *p, const struct request *r)
 		code = command_failed(&err);
 		goto out;
 	}
-	pipeline_run(p, m, &r->options, &report);
+	pipeline_run(g, m, &r->options, &report);
 	j = report_json(&report, m);
 	if (r->json) {
 		json_dumpf(j, stdout, JSON_INDENT(2));
@@ -414,7 +424,7 @@ run(struct pipeline *p, const struct request *r)
 	} else {
 		print_report(j);
 	}
-	if (!write_result(r, &report, m, &err))
+	if (!write_results(r, &report, m, &err))
 		code = command_failed(&err);
 out:
 	json_decref(j);
@@ -427,20 +437,29 @@ int
 command_test(const struct settings *s, int argc, char **argv)
 {
 	struct request r = {.options = {.always_judge = true}};
-	struct pipeline *p = NULL;
+	struct gateway *g = NULL;
 	struct error err = {0};
 	int code = EX_USAGE;
 
 	if (!parse_arguments(&r, argc, argv))
 		goto out;
+	/* The file is the caller's: opened before we change the user. */
+	r.message = strcmp(r.file, "-") == 0 ? stdin : fopen(r.file, "rb");
+	if (r.message == NULL) {
+		error_errno(&err, "cannot open %s", r.file);
+		code = command_failed(&err);
+		goto out;
+	}
 	if (!command_drop(s)) {
 		code = EX_NOPERM;
 		goto out;
 	}
-	p = pipeline_open(s, r.trust, &err);
-	code = p == NULL ? command_failed(&err) : run(p, &r);
+	g = gateway_open(s, r.trust, &err);
+	code = g == NULL ? command_failed(&err) : run(g, &r);
 out:
-	pipeline_close(&p);
+	gateway_close(&g);
+	if (r.message != NULL && r.message != stdin)
+		fclose(r.message);
 	strvec_clear(&r.to);
 	return code;
 }

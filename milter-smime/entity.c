@@ -98,6 +98,16 @@ entity_clear(struct entity *e)
 	pieces_clear(&e->body);
 }
 
+void
+entity_borrow(struct entity *e, const struct entity *from)
+{
+	entity_init(e);
+	buf_append(&e->head, buf_text(&from->head), from->head.len);
+	for (size_t i = 0; i < from->body.n; i++)
+		pieces_add(&e->body, from->body.v[i].data,
+		    from->body.v[i].len);
+}
+
 /* Folds come as LF; the entity has CRLF. */
 static void
 add_field(struct buf *head, const char *name, const char *value)

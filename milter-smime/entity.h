@@ -33,6 +33,9 @@ void entity_clear(struct entity *e);
 bool entity_from_message(const struct message *m, struct entity *e,
     struct error *err) __attribute__((warn_unused_result));
 
+/* Another view of the same bytes; from stays alive as long. */
+void entity_borrow(struct entity *e, const struct entity *from);
+
 /*
  * The entity in bytes that were signed or encrypted.  Only Content-*
  * fields are taken: others inside are not ours to believe.  Borrows p.

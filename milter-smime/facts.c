@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/mem.h"
+#include "common/x509_facts.h"
 
 static bool
 matches(const struct strvec *patterns, const struct mailaddr *a)
@@ -65,25 +67,123 @@ find_one(const struct question *q, struct recipient_facts *r)
 		    p->profile);
 }
 
-void
-facts_find(const struct settings *s, const struct message *m,
-    const struct mailaddr *from, bool outgoing, struct plan_facts *f)
+/* ---- keys ---- */
+
+static bool
+find_cert(const struct certs_rules *rules, const struct recipient *to,
+    struct recipient_facts *r, struct error *err)
+{
+	struct x509_facts *facts;
+	char *reason = NULL;
+
+	if (to->address.local == NULL || to->address.domain[0] == '\0') {
+		r->no_cert = mem_printf("%.200s is no full address", to->text);
+		return true;
+	}
+	if (!certs_find_recipient(rules, &to->address, &r->cert, &reason,
+	    err))
+		return false;
+	if (r->cert == NULL) {
+		r->no_cert = mem_printf("%.200s: %s", to->text, reason);
+	} else {
+		facts = x509_facts_new(r->cert);
+		r->fingerprint = mem_strdup(facts->fingerprint);
+		x509_facts_free(facts);
+	}
+	free(reason);
+	return true;
+}
+
+/* ---- names in the header ---- */
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcasecmp(*(char *const *)a, *(char *const *)b);
+}
+
+/*
+ * Addresses of To, Cc and their Resent forms, sorted.  A field that cannot
+ * be read names nobody: its recipients count as hidden.
+ */
+static void
+find_named(const struct message *m, struct strvec *named)
+{
+	static const char *const fields[] = {
+		"To", "Cc", "Resent-To", "Resent-Cc"};
+	struct strvec list = {0};
+	struct error ignored;
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		const struct header *h;
+
+		for (size_t n = 0;
+		    (h = message_header(m, fields[i], n)) != NULL; n++)
+			if (!mailaddr_list(h->value, strlen(h->value), &list,
+			    &ignored))
+				continue;
+	}
+	for (size_t i = 0; i < list.n; i++) {
+		struct mailaddr a = {0};
+
+		if (mailaddr_parse(list.v[i], strlen(list.v[i]), &a,
+		    &ignored))
+			strvec_take(named, mailaddr_format(&a));
+		mailaddr_clear(&a);
+	}
+	strvec_clear(&list);
+	if (named->n > 0)
+		qsort(named->v, named->n, sizeof(*named->v), compare);
+}
+
+static bool
+is_named(const struct strvec *named, const struct mailaddr *a)
+{
+	char *text = mailaddr_format(a);
+	const char *key = text;
+	bool found = named->n > 0 && bsearch(&key, named->v, named->n,
+	    sizeof(*named->v), compare) != NULL;
+
+	free(text);
+	return found;
+}
+
+bool
+facts_find(const struct settings *s, const struct certs_rules *rules,
+    const struct message *m, const struct mailaddr *from, bool outgoing,
+    struct plan_facts *f, struct error *err)
 {
 	struct question q = {.s = s, .sender = &m->sender, .from = from,
 		.direction = outgoing ? DIRECTION_OUTGOING :
 					DIRECTION_INCOMING};
+	struct strvec named = {0};
+	bool ok = true;
 
 	f->nrecipients = m->nrecipients;
 	f->recipients = mem_array(m->nrecipients, sizeof(*f->recipients));
-	for (size_t i = 0; i < m->nrecipients; i++) {
+	find_named(m, &named);
+	for (size_t i = 0; ok && i < m->nrecipients; i++) {
+		struct recipient_facts *r = &f->recipients[i];
+
 		q.recipient = &m->recipients[i].address;
-		find_one(&q, &f->recipients[i]);
+		find_one(&q, r);
+		r->hidden = !is_named(&named, q.recipient);
+		if (r->settings != NULL &&
+		    smime_mode_encrypts(r->settings->mode))
+			ok = find_cert(rules, &m->recipients[i], r, err);
 	}
+	strvec_clear(&named);
+	return ok;
 }
 
 void
 facts_clear(struct plan_facts *f)
 {
+	for (size_t i = 0; i < f->nrecipients; i++) {
+		X509_free(f->recipients[i].cert);
+		free(f->recipients[i].fingerprint);
+		free(f->recipients[i].no_cert);
+	}
 	free(f->recipients);
 	f->recipients = NULL;
 	f->nrecipients = 0;

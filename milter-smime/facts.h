@@ -4,7 +4,8 @@
 
 /*
  * Collects per recipient what the plan decides by: which mail policy
- * holds, and its sending profile.
+ * holds, its sending profile, the certificate to encrypt to, and whether
+ * the recipient is named in the header.
  *
  * Mail policies are tried in file order, the first match wins;
  * default-outgoing and default-incoming come last wherever they stand.
@@ -13,16 +14,21 @@
  * bounce address.
  */
 
+#include <stdbool.h>
+
+#include "certs.h"
 #include "common/settings.h"
 #include "message.h"
 #include "plan.h"
 
 /*
  * from may be NULL.  Fills f->recipients (freed by facts_clear());
- * borrows from s.
+ * borrows from s.  False: TEMP, a store cannot be asked now.
  */
-void facts_find(const struct settings *s, const struct message *m,
-    const struct mailaddr *from, bool outgoing, struct plan_facts *f);
+bool facts_find(const struct settings *s, const struct certs_rules *rules,
+    const struct message *m, const struct mailaddr *from, bool outgoing,
+    struct plan_facts *f, struct error *err)
+    __attribute__((warn_unused_result));
 void facts_clear(struct plan_facts *f);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include "common/clock.h"
@@ -230,17 +231,30 @@ keyring_check(struct keyring *k, const struct settings *s, struct error *err)
 	return ok;
 }
 
+/* RFC 4056: salt as long as the digest. */
+static bool
+set_pss(CMS_SignerInfo *si)
+{
+	EVP_PKEY_CTX *ctx = CMS_SignerInfo_get0_pkey_ctx(si);
+
+	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) > 0 &&
+	    EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx,
+	    RSA_PSS_SALTLEN_DIGEST) > 0;
+}
+
 CMS_SignerInfo *
 keyring_sign(const struct signer *s, CMS_ContentInfo *cms,
-    const EVP_MD *digest, struct error *err)
+    const EVP_MD *digest, enum rsa_signature rsa, struct error *err)
 {
 	const struct cert_entry *e = s->entry;
+	bool pss = rsa == RSA_SIGNATURE_PSS &&
+	    EVP_PKEY_get_base_id(e->key) == EVP_PKEY_RSA;
 	CMS_SignerInfo *si;
 
 	si = CMS_add1_signer(cms, e->cert, e->key, digest,
 	    CMS_PARTIAL | CMS_BINARY | CMS_DETACHED | CMS_NOSMIMECAP |
-	    CMS_CADES);
-	if (si == NULL) {
+	    CMS_CADES | (pss ? CMS_KEY_PARAM : 0));
+	if (si == NULL || (pss && !set_pss(si))) {
 		x509_error(err, ERROR_PERM, "certificate %s cannot sign",
 		    e->name);
 		return NULL;
@@ -253,4 +267,50 @@ keyring_sign(const struct signer *s, CMS_ContentInfo *cms,
 		}
 	}
 	return si;
+}
+
+static bool
+names(CMS_RecipientInfo *ri, X509 *cert)
+{
+	STACK_OF(CMS_RecipientEncryptedKey) *keys;
+
+	switch (CMS_RecipientInfo_type(ri)) {
+	case CMS_RECIPINFO_TRANS:
+		return CMS_RecipientInfo_ktri_cert_cmp(ri, cert) == 0;
+	case CMS_RECIPINFO_AGREE:
+		keys = CMS_RecipientInfo_kari_get0_reks(ri);
+		for (int i = 0;
+		    i < sk_CMS_RecipientEncryptedKey_num(keys); i++)
+			if (CMS_RecipientEncryptedKey_cert_cmp(
+			    sk_CMS_RecipientEncryptedKey_value(keys, i),
+			    cert) == 0)
+				return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
+bool
+keyring_unwrap(struct keyring *k, CMS_ContentInfo *cms)
+{
+	STACK_OF(CMS_RecipientInfo) *infos = CMS_get0_RecipientInfos(cms);
+	const struct cert_snapshot *snap = cert_store_get(k->store);
+	bool done = false;
+
+	for (size_t i = 0; !done && i < snap->n; i++) {
+		const struct cert_entry *e = &snap->entries[i];
+		bool named = false;
+
+		if (e->key == NULL)
+			continue;
+		for (int n = 0;
+		    !named && n < sk_CMS_RecipientInfo_num(infos); n++)
+			named = names(sk_CMS_RecipientInfo_value(infos, n),
+			    e->cert);
+		done = named && CMS_decrypt_set1_pkey_and_peer(cms, e->key,
+		    e->cert, NULL) == 1;
+	}
+	cert_store_put(k->store, &snap);
+	return done;
 }

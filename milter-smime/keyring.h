@@ -58,6 +58,15 @@ void keyring_put(struct keyring *k, struct signer *s);
  * NULL on failure.
  */
 CMS_SignerInfo *keyring_sign(const struct signer *s, CMS_ContentInfo *cms,
-    const EVP_MD *digest, struct error *err);
+    const EVP_MD *digest, enum rsa_signature rsa, struct error *err);
+
+/*
+ * Unwraps the session key of an (Auth)EnvelopedData with the first of our
+ * keys that one of its recipients names; expired certificates serve, too.
+ * False when there is none.  A key that does not fit is true: OpenSSL goes
+ * on with a random session key, so that nobody learns from the answer
+ * where decryption failed (Bleichenbacher, RFC 3218).
+ */
+bool keyring_unwrap(struct keyring *k, CMS_ContentInfo *cms);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <libmilter/mfapi.h>
 
@@ -17,7 +18,8 @@
 #include "common/mem.h"
 #include "common/service.h"
 #include "listener.h"
-#include "pipeline.h"
+#include "gateway.h"
+#include "reinject.h"
 #include "smime_settings.h"
 
 static time_t started;
@@ -25,10 +27,10 @@ static time_t started;
 static bool
 check(const struct settings *s, struct error *err)
 {
-	struct pipeline *p = pipeline_open(s, NULL, err);
-	bool ok = p != NULL && pipeline_check(p, err);
+	struct gateway *g = gateway_open(s, NULL, err);
+	bool ok = g != NULL && gateway_check(g, err);
 
-	pipeline_close(&p);
+	gateway_close(&g);
 	return ok;
 }
 
@@ -95,17 +97,22 @@ main(int argc, char **argv)
 	};
 	const struct milter_smime_settings *own;
 	struct service_run run = {0};
-	struct pipeline *p;
+	struct gateway *g;
+	struct reinjector *reinjector;
 	struct control *control;
 	struct error err = {0};
 	int status;
 
 	service_start(&service, argc, argv, &run);
 	own = settings_get(run.settings, "milter-smime");
+	if (geteuid() == 0)
+		log_fatal(EX_CONFIG, "milter-smime must not run as root; set "
+		    "user in section milter-smime");
 	started = clock_now();
 	block_signals();
-	p = pipeline_open(run.settings, NULL, &err);
-	if (p == NULL || !callbacks_register(p, &err))
+	g = gateway_open(run.settings, NULL, &err);
+	reinjector = g == NULL ? NULL : reinject_open(run.settings, &err);
+	if (reinjector == NULL || !callbacks_register(g, reinjector, &err))
 		log_fatal(EX_CONFIG, "%s", err.text);
 	smfi_settimeout((int)own->milter_timeout);
 	if (!listener_open(own->listen, &err))
@@ -117,7 +124,8 @@ main(int argc, char **argv)
 	log_info("stopping");
 	control_close(&control);
 	alert_stop();
-	pipeline_close(&p);
+	reinject_close(&reinjector);
+	gateway_close(&g);
 	settings_free(run.settings);
 	return status;
 }

@@ -2,6 +2,7 @@
 #include "outcome.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -244,25 +245,27 @@ apply(struct field_list *l, const struct edit *e)
 }
 
 static void
-write_field(FILE *f, const char *name, const char *value)
+put_field(struct buf *out, const char *name, const char *value)
 {
-	fprintf(f, "%s:", name);
+	buf_printf(out, "%s:", name);
 	for (; *value != '\0'; value++) {
 		if (*value == '\n')
-			putc('\r', f);
-		putc(*value, f);
+			buf_putc(out, '\r');
+		buf_putc(out, *value);
 	}
-	fputs("\r\n", f);
+	buf_puts(out, "\r\n");
 }
 
-bool
-outcome_write(const struct outcome *o, const struct message *m, FILE *f)
+void
+outcome_render(const struct outcome *o, const struct message *m,
+    struct pieces *p)
 {
 	struct field_list l = {
 		.names = mem_array(m->nheaders + o->nedits, sizeof(char *)),
 		.values = mem_array(m->nheaders + o->nedits, sizeof(char *)),
 		.n = m->nheaders,
 	};
+	struct buf head;
 
 	for (size_t i = 0; i < m->nheaders; i++) {
 		l.names[i] = m->headers[i].name;
@@ -270,15 +273,29 @@ outcome_write(const struct outcome *o, const struct message *m, FILE *f)
 	}
 	for (size_t i = 0; i < o->nedits; i++)
 		apply(&l, &o->edits[i]);
+	/* The fields of the message are bounded; ours are few. */
+	buf_init(&head, SIZE_MAX / 2);
 	for (size_t i = 0; i < l.n; i++)
-		write_field(f, l.names[i], l.values[i]);
-	fputs("\r\n", f);
+		put_field(&head, l.names[i], l.values[i]);
+	buf_puts(&head, "\r\n");
+	pieces_keep_text(p, &head);
 	if (!o->replace_body)
-		fwrite(spool_data(m->body), 1, spool_len(m->body), f);
+		pieces_add(p, spool_data(m->body), spool_len(m->body));
 	else
 		for (size_t i = 0; i < o->body.n; i++)
-			fwrite(o->body.v[i].data, 1, o->body.v[i].len, f);
+			pieces_add(p, o->body.v[i].data, o->body.v[i].len);
 	free(l.names);
 	free(l.values);
+}
+
+bool
+outcome_write(const struct outcome *o, const struct message *m, FILE *f)
+{
+	struct pieces p = {0};
+
+	outcome_render(o, m, &p);
+	for (size_t i = 0; i < p.n; i++)
+		fwrite(p.v[i].data, 1, p.v[i].len, f);
+	pieces_clear(&p);
 	return ferror(f) == 0;
 }

@@ -21,6 +21,7 @@ enum outcome_kind {
 	OUTCOME_PASS,	  /* with the edits, if any */
 	OUTCOME_REJECT,	  /* bounce: the sender gets it back */
 	OUTCOME_TEMPFAIL, /* try later */
+	OUTCOME_DISCARD,  /* dropped, or sent on as copies */
 };
 
 enum edit_kind {
@@ -69,6 +70,13 @@ void outcome_prepend(struct outcome *o, const char *name, const char *value);
  */
 void outcome_set_entity(struct outcome *o, const struct message *m,
     struct entity *e);
+
+/*
+ * The message as it will be, CRLF: borrows from o and m, and keeps its
+ * header in p.
+ */
+void outcome_render(const struct outcome *o, const struct message *m,
+    struct pieces *p);
 
 /*
  * Writes the message as it will be (CRLF): for dry runs and tests.

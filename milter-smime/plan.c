@@ -6,71 +6,215 @@
 
 #include "common/mem.h"
 
-/* Would the profile sign this message? */
+/* What one recipient's mail is to go through. */
+struct treatment {
+	enum disposition disposition;
+	bool sign, encrypt, sign_outside;
+	const char *apart; /* hidden: only with this fingerprint */
+	const struct recipient_facts *r;
+};
+
 static bool
-wants_signature(const struct plan_facts *f, const struct recipient_facts *r)
+may_sign_again(const struct plan_facts *f, const struct recipient_facts *r)
 {
-	if (r->settings == NULL || r->settings->mode != MODE_SIGN)
-		return false;
 	/* Encrypted mail is opaque to us; signed mail is signed (S6). */
 	return (!f->is_signed && !f->is_encrypted) ||
 	    r->settings->sign_signed;
 }
 
-static struct delivery *
-find_delivery(struct plan *p, const char *profile, bool sign)
+static bool
+same_profile(const struct recipient_facts *a, const struct recipient_facts *b)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		struct delivery *d = &p->deliveries[i];
+	return a->profile != NULL && b->profile != NULL &&
+	    strcmp(a->profile, b->profile) == 0;
+}
 
-		/* Unsigned, the profile makes no difference. */
-		if (d->sign == sign && (!sign ||
-		    strcmp(d->profile, profile) == 0))
-			return d;
+static bool
+any_without_key(const struct plan_facts *f, const struct recipient_facts *r)
+{
+	for (size_t i = 0; i < f->nrecipients; i++)
+		if (f->recipients[i].cert == NULL &&
+		    same_profile(&f->recipients[i], r))
+			return true;
+	return false;
+}
+
+/* Is the certificate also a named recipient's of the same profile? */
+static bool
+serves_named(const struct plan_facts *f, const struct recipient_facts *r)
+{
+	for (size_t i = 0; i < f->nrecipients; i++) {
+		const struct recipient_facts *other = &f->recipients[i];
+
+		if (!other->hidden && other->cert != NULL &&
+		    same_profile(other, r) &&
+		    strcmp(other->fingerprint, r->fingerprint) == 0)
+			return true;
 	}
+	return false;
+}
+
+static struct treatment
+treat_encryption(const struct plan_facts *f, const struct recipient_facts *r)
+{
+	bool signs = smime_mode_signs(r->settings->mode) &&
+	    may_sign_again(f, r);
+	struct treatment t = {.r = r, .sign = signs};
+
+	if (r->settings->no_key != NO_KEY_SPLIT && any_without_key(f, r)) {
+		t.disposition = r->settings->no_key == NO_KEY_BOUNCE ?
+		    DISPOSITION_BOUNCE : DISPOSITION_DROP;
+		t.sign = false;
+		return t;
+	}
+	/* Split: plain, but never unsigned where it was to be signed. */
+	if (r->cert == NULL)
+		return t;
+	t.encrypt = true;
+	t.sign_outside = r->settings->mode == MODE_TRIPLE;
+	if (r->hidden && r->settings->hidden_recipients == HIDDEN_SEPARATE &&
+	    !serves_named(f, r))
+		t.apart = r->fingerprint;
+	return t;
+}
+
+static struct treatment
+treat(const struct plan_facts *f, const struct recipient_facts *r)
+{
+	struct treatment t = {.r = r};
+
+	if (r->settings == NULL)
+		return t;
+	/* What is encrypted already is never encrypted again. */
+	if (smime_mode_encrypts(r->settings->mode) && !f->is_encrypted)
+		return treat_encryption(f, r);
+	t.sign = smime_mode_signs(r->settings->mode) && may_sign_again(f, r);
+	return t;
+}
+
+static bool
+has_cert(const struct delivery *d, const X509 *cert)
+{
+	for (int i = 0; i < sk_X509_num(d->certs); i++)
+		if (X509_cmp(sk_X509_value(d->certs, i), cert) == 0)
+			return true;
+	return false;
+}
+
+/* While planning: a delivery and the treatment it was made for. */
+struct draft {
+	struct delivery d;
+	struct treatment t;
+};
+
+static bool
+fits(const struct draft *draft, const struct treatment *t)
+{
+	const struct treatment *o = &draft->t;
+
+	if (o->disposition != t->disposition || o->sign != t->sign ||
+	    o->encrypt != t->encrypt || o->sign_outside != t->sign_outside)
+		return false;
+	/* Untouched mail is the same whatever its profile. */
+	if (!t->sign && !t->encrypt && t->disposition == DISPOSITION_PASS)
+		return true;
+	if (!same_profile(o->r, t->r))
+		return false;
+	if (!t->encrypt)
+		return true;
+	if ((o->apart == NULL) != (t->apart == NULL) ||
+	    (t->apart != NULL && strcmp(o->apart, t->apart) != 0))
+		return false;
+	return sk_X509_num(draft->d.certs) < PLAN_MAX_CERTIFICATES ||
+	    has_cert(&draft->d, t->r->cert);
+}
+
+/* Who has no key, for the reply: `no key for bob@b.example`. */
+static char *
+explain(const struct plan_facts *f, const struct recipient_facts *r)
+{
+	for (size_t i = 0; i < f->nrecipients; i++)
+		if (f->recipients[i].cert == NULL &&
+		    same_profile(&f->recipients[i], r))
+			return mem_strdup(f->recipients[i].no_cert);
 	return NULL;
 }
 
-static struct delivery *
-add_delivery(struct plan *p, const struct plan_facts *f,
-    const struct recipient_facts *r, bool sign)
+static void
+begin(struct draft *draft, const struct plan_facts *f,
+    const struct treatment *t)
 {
-	struct delivery *d;
+	struct delivery *d = &draft->d;
 
-	p->deliveries = mem_resize(p->deliveries, p->n + 1, sizeof(*d));
-	d = &p->deliveries[p->n++];
-	memset(d, 0, sizeof(*d));
+	memset(draft, 0, sizeof(*draft));
+	draft->t = *t;
 	d->recipients = mem_array(f->nrecipients, sizeof(*d->recipients));
 	d->verify = f->verify;
+	d->decrypt = f->verify && f->decrypted;
 	d->remove_signature = f->verify && f->verified && f->is_signed &&
 	    f->remove_signature;
-	d->sign = sign;
-	d->profile = r->profile;
-	d->settings = r->settings;
-	d->disposition = DISPOSITION_PASS;
-	return d;
+	d->sign = t->sign;
+	d->encrypt = t->encrypt;
+	d->sign_outside = t->sign_outside;
+	d->profile = t->r->profile;
+	d->settings = t->r->settings;
+	d->disposition = t->disposition;
+	if (t->encrypt)
+		d->certs = sk_X509_new_null();
+	if (t->disposition != DISPOSITION_PASS)
+		d->reason = explain(f, t->r);
+}
+
+static void
+add(struct draft *draft, size_t index, const struct recipient_facts *r)
+{
+	struct delivery *d = &draft->d;
+
+	d->recipients[d->nrecipients++] = index;
+	if (d->encrypt && !has_cert(d, r->cert) &&
+	    sk_X509_push(d->certs, r->cert) > 0)
+		X509_up_ref(r->cert);
 }
 
 void
 plan_make(const struct plan_facts *f, struct plan *p)
 {
-	memset(p, 0, sizeof(*p));
-	for (size_t i = 0; i < f->nrecipients; i++) {
-		const struct recipient_facts *r = &f->recipients[i];
-		bool sign = wants_signature(f, r);
-		struct delivery *d = find_delivery(p, r->profile, sign);
+	struct draft *drafts = mem_array(f->nrecipients, sizeof(*drafts));
+	size_t n = 0;
 
-		if (d == NULL)
-			d = add_delivery(p, f, r, sign);
-		d->recipients[d->nrecipients++] = i;
+	for (size_t i = 0; i < f->nrecipients; i++) {
+		struct treatment t = treat(f, &f->recipients[i]);
+		size_t at = 0;
+
+		while (at < n && !fits(&drafts[at], &t))
+			at++;
+		if (at == n)
+			begin(&drafts[n++], f, &t);
+		add(&drafts[at], i, &f->recipients[i]);
 	}
+	p->deliveries = mem_array(n, sizeof(*p->deliveries));
+	p->n = n;
+	for (size_t i = 0; i < n; i++)
+		p->deliveries[i] = drafts[i].d;
+	free(drafts);
 }
 
 void
 plan_clear(struct plan *p)
 {
-	for (size_t i = 0; i < p->n; i++)
+	for (size_t i = 0; i < p->n; i++) {
 		free(p->deliveries[i].recipients);
+		free(p->deliveries[i].reason);
+		sk_X509_pop_free(p->deliveries[i].certs, X509_free);
+	}
 	free(p->deliveries);
 	memset(p, 0, sizeof(*p));
+}
+
+const char *
+disposition_name(enum disposition d)
+{
+	static const char *const names[] = {"pass", "bounce", "drop"};
+
+	return names[d];
 }

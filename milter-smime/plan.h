@@ -5,11 +5,14 @@
 /*
  * From facts to deliveries; the heart, and pure.  A delivery is a set of
  * recipients who get the same message, the steps that make it, and what
- * becomes of it.  All splits are the same thing: more than one delivery.
+ * becomes of it.  Splits by missing key, by mail policy and by hidden
+ * recipient are the same thing: more than one delivery.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include <openssl/x509.h>
 
 #include "smime_settings.h"
 
@@ -18,6 +21,10 @@ struct recipient_facts {
 	const char *policy; /* the mail policy that holds; NULL: none */
 	const char *profile; /* its sending profile; NULL: none */
 	const struct sending_profile_settings *settings;
+	X509 *cert;	   /* to encrypt to; NULL: none (owned) */
+	char *fingerprint; /* of cert (owned) */
+	char *no_cert;	   /* why there is none (owned) */
+	bool hidden;	   /* named in no To or Cc field */
 };
 
 /* What is known of the message. */
@@ -27,24 +34,34 @@ struct plan_facts {
 	bool is_signed;	       /* S/MIME signed as it came */
 	bool is_encrypted;
 	bool verify;	       /* the mail flow policy wants it verified */
-	bool verified;	       /* and it was */
+	bool verified;	       /* its signatures hold */
+	bool decrypted;
 	bool remove_signature; /* the mail flow policy's wish */
 };
 
 enum disposition {
 	DISPOSITION_PASS,
-	DISPOSITION_BOUNCE,
+	DISPOSITION_BOUNCE, /* goes back to the sender */
+	DISPOSITION_DROP,   /* discarded */
 };
+
+/* Most certificates that one CMS object is made for. */
+#define PLAN_MAX_CERTIFICATES 1000
 
 struct delivery {
 	size_t *recipients; /* indexes, ascending */
 	size_t nrecipients;
 	bool verify;		/* the verdict goes into the header */
+	bool decrypt;		/* what was inside becomes the message */
 	bool remove_signature;	/* after verification succeeded */
 	bool sign;
-	const char *profile; /* borrowed from the facts */
+	bool encrypt;
+	bool sign_outside;	/* triple: sign the encrypted again */
+	STACK_OF(X509) *certs;	/* to encrypt to, each once; or NULL */
+	const char *profile;	/* borrowed from the facts; or NULL */
 	const struct sending_profile_settings *settings;
 	enum disposition disposition;
+	char *reason;		/* of BOUNCE and DROP; else NULL */
 };
 
 struct plan {
@@ -55,8 +72,16 @@ struct plan {
 /*
  * Recipients whose treatment is the same share a delivery, in the order
  * of their first recipient.  Every recipient is in exactly one.
+ *
+ * no_key bounce and drop hold for all recipients of the profile as soon as
+ * one of them has no key; split encrypts to those who have one (mission
+ * S5).  Hidden recipients (hidden_recipients = separate) are encrypted
+ * apart from the named ones unless the same certificate serves a named
+ * one, those served by the same certificate together.
  */
 void plan_make(const struct plan_facts *f, struct plan *p);
 void plan_clear(struct plan *p);
+
+const char *disposition_name(enum disposition d);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * postseal-smime: `postseal smime …`.  See postseal-smime(8).
+ * postseal-smime: `postseal smime …`.  See postseal-smime(1).
  */
 #include <getopt.h>
 #include <signal.h>
@@ -22,8 +22,8 @@ static const char usage[] =
     "       [--listener NAME] [--authenticated USER] [--local]\n"
     "       [--direction outgoing|incoming] [--at TIME] [--trust FILE]\n"
     "       [--json] [--out DIR] MESSAGE|-\n"
-    "  key add NAME FILE | list [--json] | show NAME [--json|--pem] |\n"
-    "      remove NAME\n"
+    "  key add NAME FILE | import FILE | export | list [--json] |\n"
+    "      show NAME [--json|--pem] | remove NAME\n"
     "  profile list [--json] | show NAME [--json] | search TEXT\n"
     "  postfix-config\n"
     "  --self-check --json, --status --json, --describe, -V, --help\n";

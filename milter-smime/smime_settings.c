@@ -11,7 +11,15 @@
 #define SQLITE "sqlite:"
 
 static const char *const trust_words[] = {"ca-or-known", "ca", "known", NULL};
-static const char *const mode_words[] = {"sign", NULL};
+static const char *const mode_words[] = {
+	"sign", "encrypt", "sign-encrypt", "triple", NULL};
+static const char *const no_key_words[] = {"bounce", "drop", "split", NULL};
+static const char *const cipher_words[] = {"auto", "aes-128-cbc",
+	"aes-192-cbc", "aes-256-cbc", "aes-128-gcm", "aes-256-gcm", NULL};
+static const char *const transport_words[] = {
+	"auto", "rsa-pkcs1", "rsa-oaep", NULL};
+static const char *const rsa_signature_words[] = {"pkcs1", "pss", NULL};
+static const char *const hidden_words[] = {"separate", "together", NULL};
 static const char *const sign_mode_words[] = {"detached", "opaque", NULL};
 static const char *const digest_words[] = {
 	"sha256", "sha384", "sha512", NULL};
@@ -50,6 +58,20 @@ static const struct param milter_params[] = {
 	 .offset = AT(milter_timeout), .def = "7210s", .min = 10,
 	 .max = 86400,
 	 .help = "Seconds to wait for Postfix within one message."},
+	{.name = "deliveries_max", .type = PARAM_INT,
+	 .offset = AT(deliveries_max), .def = "100", .min = 1, .max = 10000,
+	 .help = "Most copies one message is split into; more are refused."},
+	{.name = "reinject", .type = PARAM_STRING, .offset = AT(reinject),
+	 .def = "smtp://127.0.0.1:10026",
+	 .help = "Listener of Postfix that takes the copies of a split "
+		 "message."},
+	{.name = "reinject_bounce", .type = PARAM_STRING,
+	 .offset = AT(reinject_bounce), .def = "smtp://127.0.0.1:10028",
+	 .help = "Listener that returns copies to their sender "
+		 "(content_filter=error:)."},
+	{.name = "reinject_timeout", .type = PARAM_TIME,
+	 .offset = AT(reinject_timeout), .def = "60s", .min = 1, .max = 600,
+	 .help = "Seconds to wait for each of their replies."},
 };
 #undef AT
 
@@ -107,6 +129,29 @@ static const struct param profile_params[] = {
 	{.name = "sign_signed", .type = PARAM_BOOL, .offset = AT(sign_signed),
 	 .def = "no",
 	 .help = "Sign mail again that is already S/MIME signed."},
+	{.name = "no_key", .type = PARAM_ENUM, .offset = AT(no_key),
+	 .def = "bounce", .words = no_key_words,
+	 .help = "When a recipient has no usable key: return the message, "
+		 "drop it, or split it and send that recipient's copy "
+		 "unencrypted."},
+	{.name = "cipher", .type = PARAM_ENUM, .offset = AT(cipher),
+	 .def = "auto", .words = cipher_words,
+	 .help = "Content encryption; auto is aes-256-cbc, which every "
+		 "S/MIME client reads."},
+	{.name = "key_transport", .type = PARAM_ENUM,
+	 .offset = AT(key_transport), .def = "auto",
+	 .words = transport_words,
+	 .help = "How the session key is wrapped for RSA keys; auto is "
+		 "rsa-pkcs1."},
+	{.name = "rsa_signature", .type = PARAM_ENUM,
+	 .offset = AT(rsa_signature), .def = "pkcs1",
+	 .words = rsa_signature_words,
+	 .help = "Signature scheme of RSA keys."},
+	{.name = "hidden_recipients", .type = PARAM_ENUM,
+	 .offset = AT(hidden_recipients), .def = "separate",
+	 .words = hidden_words,
+	 .help = "Recipients named in no To or Cc field: encrypted apart, so "
+		 "that nobody sees whose keys there are, or with the others."},
 };
 #undef AT
 
@@ -182,6 +227,30 @@ const struct section_type *const smime_section_types[] = {
 	&milter_smime_section, &sending_profile_section,
 	&mail_policy_section, NULL,
 };
+
+bool
+smime_mode_signs(int mode)
+{
+	return mode != MODE_ENCRYPT;
+}
+
+bool
+smime_mode_encrypts(int mode)
+{
+	return mode != MODE_SIGN;
+}
+
+const char *
+smime_mode_name(int mode)
+{
+	return mode_words[mode];
+}
+
+const char *
+smime_cipher_name(int cipher)
+{
+	return cipher_words[cipher];
+}
 
 const char *
 smime_key_store_path(const struct milter_smime_settings *s)

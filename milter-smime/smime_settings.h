@@ -22,9 +22,29 @@ struct milter_smime_settings {
 	char *login_domain;
 	int64_t rsa_minimum;
 	int64_t milter_timeout;
+	int64_t deliveries_max;
+	char *reinject;
+	char *reinject_bounce;
+	int64_t reinject_timeout;
 };
 
-enum profile_mode { MODE_SIGN };
+enum profile_mode { MODE_SIGN, MODE_ENCRYPT, MODE_SIGN_ENCRYPT, MODE_TRIPLE };
+enum no_key { NO_KEY_BOUNCE, NO_KEY_DROP, NO_KEY_SPLIT };
+enum cipher {
+	CIPHER_AUTO,
+	CIPHER_AES_128_CBC,
+	CIPHER_AES_192_CBC,
+	CIPHER_AES_256_CBC,
+	CIPHER_AES_128_GCM,
+	CIPHER_AES_256_GCM,
+};
+enum key_transport {
+	KEY_TRANSPORT_AUTO,
+	KEY_TRANSPORT_RSA_PKCS1,
+	KEY_TRANSPORT_RSA_OAEP,
+};
+enum rsa_signature { RSA_SIGNATURE_PKCS1, RSA_SIGNATURE_PSS };
+enum hidden_recipients { HIDDEN_SEPARATE, HIDDEN_TOGETHER };
 enum sign_mode { SIGN_DETACHED, SIGN_OPAQUE };
 enum digest { DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512 };
 enum key_usage_rule { KEY_USAGE_RFC8550, KEY_USAGE_STRICT };
@@ -36,6 +56,11 @@ struct sending_profile_settings {
 	int digest;
 	int key_usage;
 	bool sign_signed; /* sign mail that is already signed again */
+	int no_key;
+	int cipher;
+	int key_transport;
+	int rsa_signature;
+	int hidden_recipients;
 };
 
 enum policy_direction { DIRECTION_OUTGOING, DIRECTION_INCOMING };
@@ -52,6 +77,14 @@ extern const struct section_type milter_smime_section,
 
 /* All section types milter-smime and postseal-smime read, NULL at the end. */
 extern const struct section_type *const smime_section_types[];
+
+/* Do the modes contain this step? */
+bool smime_mode_signs(int mode);
+bool smime_mode_encrypts(int mode);
+
+/* The words of settings, as written in the file. */
+const char *smime_mode_name(int mode);
+const char *smime_cipher_name(int cipher);
 
 /*
  * The path of `key_store` (sqlite:/path).  Checked at reading, so never

@@ -9,10 +9,8 @@
 #include <openssl/rand.h>
 
 #include "base64.h"
+#include "cms_armour.h"
 #include "cms_walk.h"
-#include "common/mem.h"
-
-#define BLOCK (57 * 1024)
 
 static const struct {
 	const char *name;   /* OpenSSL's */
@@ -59,7 +57,7 @@ feed(BIO *bio, const char *p, size_t n)
 /* The detached SignedData over head, blank line and body, as DER. */
 static bool
 make_signature(const struct entity *e, const struct signer *s,
-    enum digest digest, struct buf *der, struct error *err)
+    const struct signing *how, struct buf *der, struct error *err)
 {
 	unsigned flags = CMS_PARTIAL | CMS_DETACHED | CMS_BINARY;
 	CMS_ContentInfo *cms;
@@ -72,8 +70,8 @@ make_signature(const struct entity *e, const struct signer *s,
 	cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
 	if (cms == NULL)
 		goto fail;
-	si = keyring_sign(s, cms, EVP_get_digestbyname(digests[digest].name),
-	    err);
+	si = keyring_sign(s, cms,
+	    EVP_get_digestbyname(digests[how->digest].name), how->rsa, err);
 	if (si == NULL)
 		goto out;
 	if (!add_capabilities(si) || (bio = CMS_dataInit(cms, NULL)) == NULL)
@@ -164,77 +162,36 @@ make_detached(struct entity *e, const struct buf *der, enum digest digest,
 	return true;
 }
 
-/* Base64 of pieces, in blocks. */
-static bool
-encode_piece(struct base64_encoder *enc, char *block, const char *p, size_t n,
-    struct spool *out, struct error *err)
-{
-	for (size_t off = 0; off < n; off += BLOCK) {
-		size_t take = n - off < BLOCK ? n - off : BLOCK;
-
-		if (!spool_write(out, block, base64_encode(enc,
-		    (const unsigned char *)p + off, take, block), err))
-			return false;
-	}
-	return true;
-}
-
-static bool
-encode_all(const struct entity *e, const struct buf *front,
-    const struct buf *tail, struct spool *out, struct error *err)
-{
-	struct base64_encoder enc = {0};
-	char *block = mem_alloc(BASE64_ENCODED_MAX(BLOCK));
-	bool ok;
-
-	ok = encode_piece(&enc, block, front->data, front->len, out, err) &&
-	    encode_piece(&enc, block, buf_text(&e->head), e->head.len, out,
-	    err) && encode_piece(&enc, block, "\r\n", 2, out, err);
-	for (size_t i = 0; ok && i < e->body.n; i++)
-		ok = encode_piece(&enc, block, e->body.v[i].data,
-		    e->body.v[i].len, out, err);
-	ok = ok &&
-	    encode_piece(&enc, block, tail->data, tail->len, out, err) &&
-	    spool_write(out, block, base64_encode_end(&enc, block), err) &&
-	    spool_finish(out, err);
-	free(block);
-	return ok;
-}
-
 static bool
 make_opaque(struct entity *e, const struct buf *der,
     const struct spool_place *place, struct error *err)
 {
-	struct spool *s = spool_new(place);
-	struct buf front, tail, head;
-	bool ok = false;
+	struct armour a = {0};
+	struct buf front, tail;
+	bool ok;
 
 	buf_init(&front, CMS_MAX_SKELETON);
 	buf_init(&tail, CMS_MAX_SKELETON);
-	buf_init(&head, e->head.max);
-	if (!cms_walk_attach((const unsigned char *)der->data, der->len,
-	    e->head.len + 2 + e->body.len, &front, &tail, err) ||
-	    !encode_all(e, &front, &tail, s, err))
-		goto out;
-	buf_puts(&head, "Content-Type: application/pkcs7-mime; "
-	    "smime-type=signed-data;\r\n\tname=\"smime.p7m\"\r\n"
-	    "Content-Transfer-Encoding: base64\r\n"
-	    "Content-Disposition: attachment; filename=\"smime.p7m\"\r\n");
-	pieces_clear(&e->body);
-	pieces_keep_spool(&e->body, &s);
-	set_head(e, &head);
-	ok = true;
-out:
+	armour_init(&a, place);
+	ok = cms_walk_attach((const unsigned char *)der->data, der->len,
+	    e->head.len + 2 + e->body.len, &front, &tail, err) &&
+	    armour_write(&a, front.data, front.len, err) &&
+	    armour_write(&a, buf_text(&e->head), e->head.len, err) &&
+	    armour_write(&a, "\r\n", 2, err);
+	for (size_t i = 0; ok && i < e->body.n; i++)
+		ok = armour_write(&a, e->body.v[i].data, e->body.v[i].len,
+		    err);
+	ok = ok && armour_write(&a, buf_text(&tail), tail.len, err) &&
+	    armour_finish(&a, "signed-data", e, err);
+	armour_clear(&a);
 	buf_clear(&front);
 	buf_clear(&tail);
-	buf_clear(&head);
-	spool_free(&s);
 	return ok;
 }
 
 bool
-smime_sign(struct entity *e, const struct signer *s, enum sign_mode mode,
-    enum digest digest, const struct spool_place *place,
+smime_sign(struct entity *e, const struct signer *s,
+    const struct signing *how, const struct spool_place *place,
     enum sign_mode *used, struct error *err)
 {
 	struct buf der;
@@ -242,10 +199,11 @@ smime_sign(struct entity *e, const struct signer *s, enum sign_mode mode,
 
 	if (!entity_canonicalise(e, place, &left, err))
 		return false;
-	*used = left ? SIGN_OPAQUE : mode;
+	*used = left ? SIGN_OPAQUE : how->mode;
 	buf_init(&der, CMS_MAX_SKELETON);
-	ok = make_signature(e, s, digest, &der, err) &&
-	    (*used == SIGN_DETACHED ? make_detached(e, &der, digest, err) :
+	ok = make_signature(e, s, how, &der, err) &&
+	    (*used == SIGN_DETACHED ?
+	    make_detached(e, &der, how->digest, err) :
 	    make_opaque(e, &der, place, err));
 	buf_clear(&der);
 	return ok;

@@ -13,13 +13,19 @@
 #include "entity.h"
 #include "keyring.h"
 
+struct signing {
+	enum sign_mode mode;
+	enum digest digest;
+	enum rsa_signature rsa;
+};
+
 /*
  * Canonicalises e (see entity.h), signs it with s and replaces it by the
  * result.  An entity that cannot be made 7-bit is signed opaque whatever
- * mode says; *used tells.  PERM: the message must bounce.
+ * the mode says; *used tells.  PERM: the message must bounce.
  */
-bool smime_sign(struct entity *e, const struct signer *s, enum sign_mode mode,
-    enum digest digest, const struct spool_place *place,
+bool smime_sign(struct entity *e, const struct signer *s,
+    const struct signing *how, const struct spool_place *place,
     enum sign_mode *used, struct error *err)
     __attribute__((warn_unused_result));
 

@@ -334,7 +334,7 @@ check_trust(const struct job *j, X509 *cert, const struct x509_facts *facts,
 		.check_revocation = j->rules->check_revocation,
 	};
 
-	trust_check_signer(ca, &request, &result);
+	trust_check(ca, &request, &result);
 	f->chain = result.chain;
 	f->revocation = result.revocation;
 	f->temporary |= result.temporary;
@@ -406,8 +406,10 @@ judge(const struct finding *f)
 		return SIGNATURE_FAIL;
 	if (f->digest == CHECK_UNKNOWN)
 		return SIGNATURE_NEUTRAL;
-	if (f->chain != CHECK_GOOD || f->revocation == CHECK_BAD)
+	if (f->chain == CHECK_BAD || f->revocation == CHECK_BAD)
 		return SIGNATURE_FAIL;
+	if (f->chain == CHECK_UNKNOWN)
+		return SIGNATURE_NEUTRAL;
 	return f->weak ? SIGNATURE_POLICY : SIGNATURE_PASS;
 }
 

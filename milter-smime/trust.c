@@ -27,6 +27,7 @@ struct path {
 	int error;              /* the first; X509_V_OK when all holds */
 	int depth;
 	X509 *cert; /* where; counted */
+	enum trust_purpose purpose;
 };
 
 /* What became of each certificate of the path, by depth. */
@@ -59,14 +60,40 @@ say(struct trust_result *res, const char *fmt, ...)
 
 /* ---- what the certificate itself says ---- */
 
-/* RFC 8550 4.4.2 and 4.4.4; NULL when the certificate may sign mail. */
+/* Mission row S8: here keyUsage must be there. */
 static const char *
-usage_problem(X509 *cert)
+encryption_problem(X509 *cert)
+{
+	bool has = (X509_get_extension_flags(cert) & EXFLAG_KUSAGE) != 0;
+	uint32_t usage = has ? X509_get_key_usage(cert) : 0;
+	const EVP_PKEY *key = X509_get0_pubkey(cert);
+	bool rsa = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
+
+	if (!has)
+		return "it has no keyUsage";
+	if (rsa && (usage & KU_KEY_ENCIPHERMENT) == 0)
+		return "keyUsage lacks keyEncipherment";
+	if (!rsa && (usage & KU_KEY_AGREEMENT) == 0)
+		return "keyUsage lacks keyAgreement";
+	return NULL;
+}
+
+/*
+ * RFC 8550 4.4.2 and 4.4.4; NULL when the certificate may be used on mail
+ * for this purpose.
+ */
+static const char *
+usage_problem(X509 *cert, enum trust_purpose purpose)
 {
 	uint32_t usage = X509_get_key_usage(cert);
 	uint32_t extended = X509_get_extended_key_usage(cert);
+	const char *problem;
 
-	if ((usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
+	if (purpose == TRUST_RECIPIENT) {
+		problem = encryption_problem(cert);
+		if (problem != NULL)
+			return problem;
+	} else if ((usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
 		return "keyUsage has neither digitalSignature nor "
 		       "nonRepudiation (RFC 8550 4.4.2)";
 	if ((extended & (XKU_SMIME | XKU_ANYEKU)) == 0)
@@ -77,12 +104,12 @@ usage_problem(X509 *cert)
 
 /* OpenSSL's purpose does not know anyExtendedKeyUsage. */
 static bool
-may_be_here(X509 *cert, int depth)
+may_be_here(X509 *cert, int depth, enum trust_purpose purpose)
 {
 	if (cert == NULL)
 		return false;
 	if (depth == 0)
-		return usage_problem(cert) == NULL;
+		return usage_problem(cert, purpose) == NULL;
 	return X509_check_ca(cert) > 0 &&
 	       (X509_get_extended_key_usage(cert) & XKU_ANYEKU) != 0;
 }
@@ -109,9 +136,11 @@ say_date(struct trust_result *res, const char *what, const ASN1_TIME *t)
 
 /* A certificate by itself: its dates and what it may be used for. */
 static bool
-check_itself(X509 *cert, time_t at, struct trust_result *res)
+check_itself(const struct trust_request *req, struct trust_result *res)
 {
-	const char *problem = usage_problem(cert);
+	X509 *cert = req->cert;
+	time_t at = req->at;
+	const char *problem = usage_problem(cert, req->purpose);
 
 	if (X509_cmp_time(X509_get0_notAfter(cert), &at) <= 0)
 		say_date(res, "certificate expired", X509_get0_notAfter(cert));
@@ -140,7 +169,8 @@ set_rules(
 	X509_VERIFY_PARAM_set_flags(param, flags | X509_V_FLAG_PARTIAL_CHAIN);
 	X509_VERIFY_PARAM_set_time(param, req->at);
 	X509_VERIFY_PARAM_set_depth(param, CAS_MAX);
-	X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SMIME_SIGN);
+	X509_STORE_CTX_set_purpose(ctx, req->purpose == TRUST_RECIPIENT ?
+	    X509_PURPOSE_SMIME_ENCRYPT : X509_PURPOSE_SMIME_SIGN);
 	X509_STORE_CTX_set_trust(ctx, X509_TRUST_EMAIL);
 }
 
@@ -178,7 +208,7 @@ path_error(int ok, X509_STORE_CTX *ctx)
 
 	if (ok)
 		return 1;
-	if (error == X509_V_ERR_INVALID_PURPOSE && may_be_here(cert, depth))
+	if (error == X509_V_ERR_INVALID_PURPOSE && may_be_here(cert, depth, path->purpose))
 		return 1;
 	if (error == X509_V_ERR_CERT_SIGNATURE_FAILURE)
 		path->forged = true;
@@ -216,6 +246,7 @@ build_path(const struct ca_snapshot *ca, const struct trust_request *req,
 
 	memset(path, 0, sizeof(*path));
 	path->all_unknown = true;
+	path->purpose = req->purpose;
 	path->error = X509_V_OK;
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, ca->store, req->cert,
 			       req->untrusted) != 1) {
@@ -293,7 +324,7 @@ explain_path(const struct path *path, const struct trust_request *req,
 {
 	X509 *cert = path->cert;
 
-	if (path->depth == 0 && !check_itself(req->cert, req->at, res))
+	if (path->depth == 0 && !check_itself(req, res))
 		return;
 	if (cert != NULL && path->error == X509_V_ERR_CERT_HAS_EXPIRED) {
 		char *text = x509_name_text(X509_get_subject_name(cert));
@@ -799,7 +830,7 @@ check_revocation(const struct ca_snapshot *ca, const struct trust_request *req,
 }
 
 void
-trust_check_signer(const struct ca_snapshot *ca,
+trust_check(const struct ca_snapshot *ca,
     const struct trust_request *req, struct trust_result *res)
 {
 	bool by_ca, known = req->known && req->rule != TRUST_CA;
@@ -810,7 +841,7 @@ trust_check_signer(const struct ca_snapshot *ca,
 	ERR_set_mark();
 	build_path(ca, req, &path);
 	by_ca = path.error == X509_V_OK && req->rule != TRUST_KNOWN;
-	if (by_ca || (known && check_itself(req->cert, req->at, res))) {
+	if (by_ca || (known && check_itself(req, res))) {
 		res->chain = CHECK_GOOD;
 	} else if (is_ours(path.error)) {
 		res->chain = CHECK_UNKNOWN;

@@ -19,7 +19,10 @@
 /* Setting `trust`: what makes a signer trusted. */
 enum trust_rule { TRUST_CA_OR_KNOWN, TRUST_CA, TRUST_KNOWN };
 
+enum trust_purpose { TRUST_SIGNER, TRUST_RECIPIENT };
+
 struct trust_request {
+	enum trust_purpose purpose;
 	X509 *cert;
 	STACK_OF(X509) *untrusted;    /* from the message; may be NULL */
 	STACK_OF(X509_CRL) *crls;     /* from the message; may be NULL */
@@ -39,8 +42,10 @@ struct trust_result {
 };
 
 /*
- * Checks a signer's certificate (purpose: S/MIME signing; keyUsage as RFC
- * 8550 4.4.2, extended key usage as 4.4.4, anyExtendedKeyUsage counts).
+ * Checks a signer's certificate (keyUsage as RFC 8550 4.4.2), or a
+ * recipient's (mission S8: keyUsage present, with keyEncipherment or, for
+ * other keys than RSA, keyAgreement); extended key usage as RFC 8550
+ * 4.4.4, anyExtendedKeyUsage counts.
  *
  * chain: GOOD when it ends in the CA lists and every certificate is valid
  * at `at`, or, where the rule allows, `known` holds and the certificate
@@ -55,7 +60,7 @@ struct trust_result {
  * count, and none ever outvotes a revocation we hold.  NONE when not
  * checked.  Extended CRL support and deltas are on.
  */
-void trust_check_signer(const struct ca_snapshot *ca,
+void trust_check(const struct ca_snapshot *ca,
     const struct trust_request *req, struct trust_result *res);
 
 #endif

@@ -79,6 +79,8 @@ refuse(SMFICTX *ctx, const struct outcome *o)
 sfsistat
 writeback(SMFICTX *ctx, const struct outcome *o, const char *queue_id)
 {
+	if (o->kind == OUTCOME_DISCARD)
+		return SMFIS_DISCARD;
 	if (o->kind != OUTCOME_PASS)
 		return refuse(ctx, o);
 	for (size_t i = 0; i < o->nedits; i++) {

@@ -200,7 +200,7 @@ ask(enum check_result chain, enum check_result revocation, const char *reason,
 	bool good;
 
 	memset(&result, 0xff, sizeof(result));
-	trust_check_signer(&ca, &request, &result);
+	trust_check(&ca, &request, &result);
 	good = result.chain == chain && result.revocation == revocation &&
 	       (reason[0] == '\0' ? result.reason[0] == '\0'
 				  : strstr(result.reason, reason) != NULL);
@@ -587,11 +587,11 @@ test_hostile(void)
 	}
 	for (int i = 0; i < 32; i++)
 		send(middle, other_key, (struct crl_spec){.number = i + 1});
-	trust_check_signer(&ca, &request, &result);
+	trust_check(&ca, &request, &result);
 	check(result.chain == CHECK_BAD && result.reason[0] != '\0',
 	    "64 forged intermediates make no chain");
 	sk_X509_push(request.untrusted, middle);
-	trust_check_signer(&ca, &request, &result);
+	trust_check(&ca, &request, &result);
 	check(result.reason[0] != '\0' || result.chain == CHECK_GOOD,
 	    "and are survived with a real one among them");
 	start(leaf);
@@ -685,7 +685,7 @@ run_pkits(const char *dir, char *certs, char *crls, bool held)
 			sk_X509_CRL_push(req.crls, crl);
 		}
 	}
-	trust_check_signer(&snapshot, &req, &res);
+	trust_check(&snapshot, &req, &res);
 	sk_X509_CRL_pop_free(req.crls, X509_CRL_free);
 	sk_X509_pop_free(path, X509_free);
 	X509_STORE_free(snapshot.store);

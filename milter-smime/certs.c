@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "certs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "trust.h"
+
+/* NULL when the certificate may be used; else why not, free(3). */
+static char *
+problem(const struct certs_rules *rules, const struct ca_snapshot *ca,
+    const struct cert_record *r, bool *temporary)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(r->cert);
+	struct trust_result result = {0};
+	struct trust_request request = {
+		.purpose = TRUST_RECIPIENT,
+		.cert = r->cert,
+		.at = rules->at,
+		.rule = TRUST_CA_OR_KNOWN,
+		.known = true, /* the administrator added it */
+		.check_revocation = rules->check_revocation,
+	};
+
+	trust_check(ca, &request, &result);
+	*temporary |= result.temporary;
+	if (result.chain != CHECK_GOOD || result.revocation == CHECK_BAD ||
+	    result.temporary)
+		return mem_printf("key %s: %s", r->name, result.reason);
+	if (key == NULL || (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA &&
+	    EVP_PKEY_get_base_id(key) != EVP_PKEY_EC))
+		return mem_printf("key %s: its algorithm cannot be encrypted "
+		    "to", r->name);
+	if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
+	    EVP_PKEY_get_bits(key) < rules->rsa_minimum)
+		return mem_printf("key %s: RSA of %d bits, less than "
+		    "rsa_minimum", r->name, EVP_PKEY_get_bits(key));
+	return NULL;
+}
+
+bool
+certs_find_recipient(const struct certs_rules *rules,
+    const struct mailaddr *address, X509 **cert, char **reason,
+    struct error *err)
+{
+	const struct ca_snapshot *ca = NULL;
+	struct cert_record *records = NULL;
+	bool temporary = false, ok = false;
+	size_t n = 0;
+
+	*cert = NULL;
+	*reason = NULL;
+	if (!cert_db_find_address(rules->store, address, &records, &n, err))
+		goto out;
+	ca = ca_list_get(rules->ca);
+	for (size_t i = 0; i < n && *cert == NULL; i++) {
+		char *why = problem(rules, ca, &records[i], &temporary);
+
+		if (why == NULL) {
+			*cert = records[i].cert;
+			X509_up_ref(*cert);
+		} else if (*reason == NULL) {
+			*reason = why;
+			why = NULL;
+		}
+		free(why);
+	}
+	if (*cert == NULL && temporary) {
+		error_temp(err, "%s", *reason);
+		goto out;
+	}
+	if (*cert == NULL && *reason == NULL)
+		*reason = mem_strdup("no key");
+	ok = true;
+out:
+	if (*cert != NULL || !ok) {
+		free(*reason);
+		*reason = NULL;
+	}
+	if (ca != NULL)
+		ca_list_put(rules->ca, &ca);
+	cert_records_free(&records, n);
+	return ok;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "compose.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth_results.h"
+#include "common/clock.h"
+#include "common/mem.h"
+#include "smime_encrypt.h"
+#include "smime_sign.h"
+
+#define RESULTS "Authentication-Results"
+
+/* ---- who may sign? ---- */
+
+/* Is the authenticated client the owner of the From address (S7)? */
+static bool
+is_owner(const struct composer *c)
+{
+	const char *login = c->m->authenticated;
+	const char *domain = c->gateway->own->login_domain;
+	struct mailaddr owner = {0};
+	struct error ignored;
+	char *text = NULL;
+	bool same;
+
+	if (login == NULL)
+		return false;
+	if (strchr(login, '@') == NULL && domain != NULL)
+		text = mem_printf("%s@%s", login, domain);
+	if (text != NULL)
+		login = text;
+	same = mailaddr_parse(login, strlen(login), &owner, &ignored) &&
+	    owner.domain[0] != '\0' && mailaddr_equal(&owner, c->from->address);
+	mailaddr_clear(&owner);
+	free(text);
+	return same;
+}
+
+static bool
+may_sign(const struct composer *c, struct error *err)
+{
+	if (c->from->address == NULL)
+		return error_perm(err, "%s", c->from->problem);
+	if (c->r->flow.trusted || is_owner(c))
+		return true;
+	if (c->m->authenticated == NULL)
+		return error_perm(err, "the client is neither authenticated "
+		    "nor in a trusted sender group");
+	return error_perm(err, "login %.100s does not own the From address "
+	    "and its sender group is not trusted", c->m->authenticated);
+}
+
+static bool
+sign(const struct composer *c, const struct delivery *d, struct entity *e,
+    struct copy *copy, struct error *err)
+{
+	struct signing how = {
+		.mode = (enum sign_mode)d->settings->sign_mode,
+		.digest = (enum digest)d->settings->digest,
+		.rsa = (enum rsa_signature)d->settings->rsa_signature,
+	};
+	struct signer signer = {0};
+	enum sign_mode used;
+	bool ok;
+
+	if (!may_sign(c, err) || !keyring_find_signer(c->gateway->keyring,
+	    d->settings, c->from->address, clock_now(), &signer, err))
+		return false;
+	ok = smime_sign(e, &signer, &how, &c->gateway->place, &used, err);
+	if (ok && copy->certificate == NULL) {
+		copy->certificate = mem_strdup(signer.entry->name);
+		copy->signed_as = used == SIGN_OPAQUE ? "opaque" :
+							"detached";
+	}
+	keyring_put(c->gateway->keyring, &signer);
+	return ok;
+}
+
+static bool
+encrypt(const struct composer *c, const struct delivery *d, struct entity *e,
+    struct error *err)
+{
+	struct encryption how = {
+		.cipher = (enum cipher)d->settings->cipher,
+		.key_transport =
+		    (enum key_transport)d->settings->key_transport,
+		.recipients = d->certs,
+	};
+	bool left;
+
+	/* Unsigned content, too, is to arrive as it was (RFC 8551 3.1). */
+	return (d->sign ||
+	    entity_canonicalise(e, &c->gateway->place, &left, err)) &&
+	    smime_encrypt(e, &how, &c->gateway->place, err);
+}
+
+/* ---- steps of a delivery ---- */
+
+/* Nothing of the message's making may pass for a result of ours. */
+static bool
+is_forged(const void *context, const char *value)
+{
+	return auth_results_is_forged(context, value);
+}
+
+static void
+set_results(const struct composer *c, bool verify, struct outcome *o)
+{
+	const char *id = postseal_authserv_id(c->gateway->common);
+	struct buf value;
+
+	outcome_delete_fields(o, c->m, RESULTS, is_forged, id);
+	if (!verify || c->r->verdict.signature == SIGNATURE_NONE)
+		return;
+	buf_init(&value, 8192);
+	auth_results_format(id, &c->r->verdict, &value);
+	outcome_prepend(o, RESULTS, buf_text(&value));
+	buf_clear(&value);
+}
+
+/*
+ * What the message is after decryption and, where wanted, without its
+ * signatures.  Content that came encrypted or opaque has not been through
+ * a mail server: it is brought into a form that may travel.
+ */
+static bool
+unwrap(const struct composer *c, const struct delivery *d, struct entity *e,
+    bool *changed, struct error *err)
+{
+	const struct layers *l = &c->r->layers;
+	const struct entity *from = &l->innermost;
+	bool fresh = true, left;
+
+	if (d->remove_signature) {
+		fresh = l->last_opened >= 0 ||
+		    l->v[l->n - 1].content.spool != NULL;
+	} else if (d->decrypt && (size_t)l->last_opened + 1 < l->n) {
+		/* Still signed inside: that signature stays. */
+		from = &l->v[l->last_opened + 1].entity;
+	} else if (!d->decrypt) {
+		return true;
+	}
+	*changed = true;
+	entity_clear(e);
+	entity_borrow(e, from);
+	if (!fresh)
+		return true;
+	if (from == &l->innermost &&
+	    !entity_canonicalise(e, &c->gateway->place, &left, err))
+		return false;
+	return entity_clean(e, &c->gateway->place, err);
+}
+
+/* Everything the delivery's plan says, in its order. */
+static bool
+take_steps(const struct composer *c, const struct delivery *d,
+    struct entity *e, struct copy *copy, bool *changed, struct error *err)
+{
+	bool makes = d->sign || d->encrypt || d->sign_outside;
+
+	if (!unwrap(c, d, e, changed, err))
+		return false;
+	if (makes && c->no_entity != NULL)
+		return error_perm(err, "%s", c->no_entity);
+	*changed |= makes;
+	if (d->sign && !sign(c, d, e, copy, err))
+		return error_prefix(err, "S/MIME signing (profile %s)",
+		    d->profile);
+	if (d->encrypt && !encrypt(c, d, e, err))
+		return error_prefix(err, "S/MIME encryption (profile %s)",
+		    d->profile);
+	if (d->sign_outside && !sign(c, d, e, copy, err))
+		return error_prefix(err, "S/MIME signing (profile %s)",
+		    d->profile);
+	return true;
+}
+
+bool
+compose(const struct composer *c, const struct delivery *d, struct copy *copy,
+    struct error *err)
+{
+	struct entity e;
+	bool changed = false, ok;
+
+	entity_borrow(&e, layers_outermost(&c->r->layers));
+	set_results(c, d->verify, &copy->outcome);
+	ok = d->disposition != DISPOSITION_PASS ||
+	    take_steps(c, d, &e, copy, &changed, err);
+	if (ok && changed)
+		outcome_set_entity(&copy->outcome, c->m, &e);
+	entity_clear(&e);
+	return ok;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "layers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "smime_decrypt.h"
+
+void
+layers_init(struct layers *l)
+{
+	memset(l, 0, sizeof(*l));
+	l->last_opened = -1;
+	entity_init(&l->innermost);
+}
+
+void
+layers_clear(struct layers *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		entity_clear(&l->v[i].entity);
+		smime_kind_clear(&l->v[i].kind);
+		verdict_clear(&l->v[i].verdict);
+		signed_content_clear(&l->v[i].content);
+		spool_free(&l->v[i].plain);
+	}
+	entity_clear(&l->innermost);
+	layers_init(l);
+}
+
+static bool
+verify(struct layer *l, const struct gateway *g,
+    const struct claimed_sender *from, struct error *err)
+{
+	struct verify_rules rules = {
+		.ca = g->ca,
+		.known = g->known,
+		.trust = (enum trust_rule)g->own->trust,
+		.rsa_minimum = g->own->rsa_minimum,
+		.check_revocation = g->crl->smime,
+		.missing_crl_rejects =
+		    g->crl->missing_crl == MISSING_CRL_REJECT,
+		.at = clock_now(),
+	};
+
+	return smime_verify(&rules, &l->entity, &l->kind, from->address,
+	    from->problem, &g->place, &l->verdict, &l->content, err);
+}
+
+/* Opens one layer; next is what it carries, unless it stays closed. */
+static bool
+open_layer(struct layer *l, const struct gateway *g,
+    const struct claimed_sender *from, struct entity *next, bool *opened,
+    struct error *err)
+{
+	struct error ignored;
+
+	if (smime_kind_is_encrypted(&l->kind)) {
+		if (!smime_decrypt(g->keyring, &l->kind, &g->place,
+		    &l->plain, err))
+			return false;
+		*opened = l->plain != NULL &&
+		    entity_from_bytes(spool_data(l->plain),
+		    spool_len(l->plain), next, &ignored);
+		return true;
+	}
+	if (!verify(l, g, from, err))
+		return false;
+	*opened = l->content.data != NULL && entity_from_bytes(
+	    l->content.data, l->content.len, next, &ignored);
+	return true;
+}
+
+/* One more layer, when what is innermost by now is one. */
+static bool
+peel(struct layers *l, const struct gateway *g,
+    const struct claimed_sender *from, bool judge, bool *opened,
+    struct error *err)
+{
+	struct layer *layer = &l->v[l->n];
+	struct entity next;
+
+	*opened = false;
+	if (!smime_kind_find(&l->innermost, &g->place, &layer->kind, err))
+		return false;
+	if (!smime_kind_is_gateway(&layer->kind)) {
+		smime_kind_clear(&layer->kind);
+		return true;
+	}
+	layer->entity = l->innermost;
+	l->n++;
+	entity_init(&next);
+	if (judge && !open_layer(layer, g, from, &next, opened, err)) {
+		entity_init(&l->innermost);
+		entity_clear(&next);
+		return false;
+	}
+	if (*opened)
+		l->innermost = next;
+	else /* what stays closed is innermost itself */
+		entity_borrow(&l->innermost, &layer->entity);
+	if (*opened && layer->plain != NULL)
+		l->last_opened = (int)l->n - 1;
+	return true;
+}
+
+/* A signature around others counts by everything but its identity. */
+static bool
+outer_holds(const struct verdict *v)
+{
+	return v->signature == SIGNATURE_PASS || (v->digest == CHECK_GOOD &&
+	    v->chain == CHECK_GOOD && v->revocation != CHECK_BAD &&
+	    v->signature == SIGNATURE_FAIL && v->identity == CHECK_BAD);
+}
+
+static void
+add_signature(struct verdict *sum, struct layer *layer)
+{
+	struct verdict *v = &layer->verdict;
+
+	if (v->signature == SIGNATURE_NONE)
+		return;
+	if (sum->signature == SIGNATURE_NONE) {
+		*sum = *v; /* the innermost */
+		memset(v, 0, sizeof(*v));
+	} else if (sum->signature == SIGNATURE_PASS && !outer_holds(v)) {
+		sum->signature = v->signature;
+		snprintf(sum->reason, sizeof(sum->reason),
+		    "outer signature: %.230s", v->reason);
+	}
+}
+
+static void
+sum_up(struct layers *l, bool judge, struct verdict *v)
+{
+	bool closed = false;
+
+	for (size_t i = l->n; i-- > 0;) {
+		struct layer *layer = &l->v[i];
+
+		add_signature(v, layer);
+		closed |= smime_kind_is_encrypted(&layer->kind) &&
+		    layer->plain == NULL;
+	}
+	v->gateway_message = l->n > 0;
+	v->decrypted = l->last_opened >= 0;
+	v->gateway_verified = v->signature == SIGNATURE_PASS ||
+	    (v->signature == SIGNATURE_NONE && v->decrypted);
+	/* One text for every way to fail (no oracle). */
+	if (judge && closed && v->reason[0] == '\0')
+		snprintf(v->reason, sizeof(v->reason),
+		    "cannot be decrypted with our keys");
+	if (closed && !v->decrypted)
+		v->gateway_verified = false;
+}
+
+bool
+layers_take_apart(struct layers *l, const struct gateway *g,
+    struct entity *message, const struct claimed_sender *from, bool judge,
+    struct verdict *v, struct error *err)
+{
+	bool opened = true;
+
+	l->innermost = *message;
+	entity_init(message);
+	while (opened && l->n < LAYERS_MAX)
+		if (!peel(l, g, from, judge, &opened, err))
+			return false;
+	sum_up(l, judge, v);
+	return true;
+}
+
+const struct entity *
+layers_outermost(const struct layers *l)
+{
+	return l->n > 0 ? &l->v[0].entity : &l->innermost;
+}
+
+bool
+layers_have_signature(const struct layers *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (smime_kind_is_signed(&l->v[i].kind))
+			return true;
+	return false;
+}
+
+bool
+layers_have_envelope(const struct layers *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (smime_kind_is_encrypted(&l->v[i].kind))
+			return true;
+	return false;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "reinject.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "common/clock.h"
+#include "common/mem.h"
+#include "common/smtp_client.h"
+#include "smime_settings.h"
+
+#define MARK_LIFE (24 * 60 * 60)
+
+struct reinjector {
+	const struct postseal_settings *common;
+	const struct milter_smime_settings *own;
+	char *directory; /* of the marks */
+};
+
+/* ---- marks ---- */
+
+/* Those of messages nobody sent again. */
+static void
+remove_old(const char *directory)
+{
+	DIR *d = opendir(directory);
+	struct dirent *e;
+	struct stat st;
+
+	if (d == NULL)
+		return;
+	while ((e = readdir(d)) != NULL)
+		if (strlen(e->d_name) == 64 &&
+		    fstatat(dirfd(d), e->d_name, &st,
+		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_mtime < clock_now() - MARK_LIFE)
+			unlinkat(dirfd(d), e->d_name, 0);
+	closedir(d);
+}
+
+static void
+feed(EVP_MD_CTX *md, const void *p, size_t n)
+{
+	/* The length first, so that no two messages feed the same bytes. */
+	EVP_DigestUpdate(md, &n, sizeof(n));
+	EVP_DigestUpdate(md, p, n);
+}
+
+static void
+feed_text(EVP_MD_CTX *md, const char *text)
+{
+	feed(md, text, strlen(text));
+}
+
+/*
+ * The copy itself differs each time (session keys), so what identifies it
+ * is the message it is made of and what was to be done.
+ */
+static char *
+mark_path(const struct reinjector *r, const struct message *m,
+    const struct delivery *d)
+{
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	char name[2 * EVP_MAX_MD_SIZE + 1] = "";
+	unsigned n = 0;
+
+	if (md == NULL || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
+		abort();
+	for (size_t i = 0; i < m->nheaders; i++) {
+		feed_text(md, m->headers[i].name);
+		feed_text(md, m->headers[i].value);
+	}
+	feed(md, spool_data(m->body), spool_len(m->body));
+	feed_text(md, m->sender_text);
+	for (size_t i = 0; i < d->nrecipients; i++)
+		feed_text(md, m->recipients[d->recipients[i]].text);
+	feed_text(md, d->profile == NULL ? "" : d->profile);
+	feed_text(md, disposition_name(d->disposition));
+	EVP_DigestFinal_ex(md, hash, &n);
+	EVP_MD_CTX_free(md);
+	for (unsigned i = 0; i < n; i++)
+		snprintf(name + 2 * i, 3, "%02x", hash[i]);
+	return mem_printf("%s/%s", r->directory, name);
+}
+
+static bool
+is_marked(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 &&
+	    st.st_mtime >= clock_now() - MARK_LIFE;
+}
+
+static bool
+set_mark(const struct reinjector *r, const char *path, struct error *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
+	    O_NOFOLLOW, 0600);
+	int dir;
+
+	if (fd < 0)
+		return error_errno(err, "cannot write %s", path);
+	futimens(fd, NULL);
+	fsync(fd);
+	close(fd);
+	dir = open(r->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir >= 0) {
+		fsync(dir);
+		close(dir);
+	}
+	return true;
+}
+
+void
+reinject_forget(struct strvec *marks)
+{
+	for (size_t i = 0; i < marks->n; i++)
+		unlink(marks->v[i]);
+	strvec_clear(marks);
+}
+
+/* ---- copies ---- */
+
+/* Parameters of MAIL or RCPT that must survive; others are the hop's own. */
+static char *
+keep_parameters(const char *text, const char *const *names,
+    const struct smtp_client *c)
+{
+	struct buf out;
+	const char *p = text;
+
+	buf_init(&out, 8192);
+	while (*p != '\0') {
+		size_t n = strcspn(p, " ");
+
+		for (size_t i = 0; names[i] != NULL; i += 2) {
+			size_t len = strlen(names[i]);
+
+			if (n >= len && strncasecmp(p, names[i], len) == 0 &&
+			    (n == len || p[len] == '=') &&
+			    smtp_client_offers(c, names[i + 1]))
+				buf_printf(&out, "%s%.*s",
+				    out.len > 0 ? " " : "", (int)n, p);
+		}
+		p += n;
+		while (*p == ' ')
+			p++;
+	}
+	return buf_take(&out);
+}
+
+/* `<a@b>` as smtp_client wants it. */
+static char *
+without_brackets(const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= 2 && text[0] == '<' && text[n - 1] == '>')
+		return mem_dup(text + 1, n - 2);
+	return mem_strdup(text);
+}
+
+/* Parameter, and the keyword a server offers it by. */
+static const char *const mail_names[] = {"RET", "DSN", "ENVID", "DSN",
+	"BODY", "8BITMIME", "SMTPUTF8", "SMTPUTF8", NULL};
+static const char *const rcpt_names[] = {"NOTIFY", "DSN", "ORCPT", "DSN",
+	NULL};
+
+static struct smtp_recipient *
+make_recipients(const struct smtp_client *c, const struct message *m,
+    const struct delivery *d)
+{
+	struct smtp_recipient *list = mem_array(d->nrecipients,
+	    sizeof(*list));
+
+	for (size_t i = 0; i < d->nrecipients; i++) {
+		const struct recipient *to =
+		    &m->recipients[d->recipients[i]];
+
+		list[i].address = without_brackets(to->text);
+		list[i].parameters = keep_parameters(to->parameters,
+		    rcpt_names, c);
+	}
+	return list;
+}
+
+static void
+free_recipients(struct smtp_recipient *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free((char *)list[i].address);
+		free((char *)list[i].parameters);
+	}
+	free(list);
+}
+
+static bool
+send_copy(struct smtp_client *c, const struct message *m,
+    const struct delivery *d, const struct outcome *o, struct error *err)
+{
+	struct pieces body = {0};
+	struct smtp_piece *pieces;
+	char *sender = without_brackets(m->sender_text);
+	char *parameters = keep_parameters(m->sender_parameters, mail_names,
+	    c);
+	struct smtp_message copy = {.sender = sender,
+		.parameters = parameters, .nrecipients = d->nrecipients};
+	bool ok;
+
+	outcome_render(o, m, &body);
+	pieces = mem_array(body.n, sizeof(*pieces));
+	for (size_t i = 0; i < body.n; i++) {
+		pieces[i].data = body.v[i].data;
+		pieces[i].len = body.v[i].len;
+	}
+	copy.pieces = pieces;
+	copy.npieces = body.n;
+	copy.recipients = make_recipients(c, m, d);
+	ok = smtp_client_send(c, &copy, err);
+	free_recipients(copy.recipients, d->nrecipients);
+	free(pieces);
+	free(sender);
+	free(parameters);
+	pieces_clear(&body);
+	return ok;
+}
+
+/* ---- public ---- */
+
+struct reinjector *
+reinject_open(const struct settings *s, struct error *err)
+{
+	struct reinjector *r = mem_alloc(sizeof(*r));
+
+	r->common = settings_get(s, "postseal");
+	r->own = settings_get(s, "milter-smime");
+	r->directory = mem_printf("%s/smime/reinject",
+	    r->common->state_directory);
+	if (mkdir(r->directory, 0700) != 0 && errno != EEXIST) {
+		error_errno(err, "cannot make %s", r->directory);
+		reinject_close(&r);
+		return NULL;
+	}
+	remove_old(r->directory);
+	return r;
+}
+
+void
+reinject_close(struct reinjector **r)
+{
+	if (*r == NULL)
+		return;
+	free((*r)->directory);
+	free(*r);
+	*r = NULL;
+}
+
+/* One connection for each listener; most messages need one only. */
+struct connections {
+	struct smtp_client *pass, *bounce;
+};
+
+static struct smtp_client *
+connect_for(struct reinjector *r, struct connections *c,
+    const struct delivery *d, struct error *err)
+{
+	bool bounce = d->disposition == DISPOSITION_BOUNCE;
+	struct smtp_client **at = bounce ? &c->bounce : &c->pass;
+
+	if (*at == NULL)
+		*at = smtp_client_open(bounce ? r->own->reinject_bounce :
+		    r->own->reinject, r->common->hostname,
+		    r->own->reinject_timeout, err);
+	return *at;
+}
+
+bool
+reinject_send(struct reinjector *r, const struct message *m,
+    const struct report *report, struct strvec *marks, struct error *err)
+{
+	struct connections c = {NULL, NULL};
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < report->ncopies; i++) {
+		const struct copy *copy = &report->copies[i];
+		const struct delivery *d =
+		    &report->plan.deliveries[copy->delivery];
+		char *path = mark_path(r, m, d);
+		struct smtp_client *client;
+
+		if (!is_marked(path)) {
+			client = connect_for(r, &c, d, err);
+			ok = client != NULL && send_copy(client, m, d,
+			    &copy->outcome, err) && set_mark(r, path, err);
+		}
+		if (ok)
+			strvec_add(marks, path);
+		free(path);
+	}
+	smtp_client_close(&c.pass);
+	smtp_client_close(&c.bounce);
+	if (ok)
+		return true;
+	/* The client will come again; marks must outlast this connection. */
+	strvec_clear(marks);
+	return error_prefix(err, "re-injection");
+}

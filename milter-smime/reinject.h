@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MILTER_SMIME_REINJECT_H
+#define MILTER_SMIME_REINJECT_H
+
+/*
+ * Sends the copies of a split message back into Postfix, each with its
+ * recipients and their DSN parameters, over the listeners that do not
+ * have us as a milter.
+ *
+ * A copy that went out leaves a mark (SHA-256 of message, sender,
+ * recipients and treatment) in the state directory, so that when a later
+ * one fails and the client sends the whole message again, nobody gets it
+ * twice.  Marks go when Postfix has heard that all is done, and after a
+ * day at the latest.
+ */
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "common/settings.h"
+#include "common/strvec.h"
+#include "message.h"
+#include "report.h"
+
+struct reinjector;
+
+struct reinjector *reinject_open(const struct settings *s,
+    struct error *err);
+void reinject_close(struct reinjector **r);
+
+/*
+ * Sends all copies of the report, or fails: then the whole message must be
+ * tempfailed, whatever the kind of err.  Adds the marks to `marks`.
+ */
+bool reinject_send(struct reinjector *r, const struct message *m,
+    const struct report *report, struct strvec *marks, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Postfix knows: the marks have done their work. Empties the list. */
+void reinject_forget(struct strvec *marks);
+
+#endif

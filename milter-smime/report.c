@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "report.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "facts.h"
+
+bool
+report_is_split(const struct report *r)
+{
+	return r->plan.n > 1 && r->ncopies > 0;
+}
+
+void
+report_forget_copies(struct report *r)
+{
+	for (size_t i = 0; i < r->ncopies; i++) {
+		outcome_clear(&r->copies[i].outcome);
+		free(r->copies[i].certificate);
+	}
+	free(r->copies);
+	r->copies = NULL;
+	r->ncopies = 0;
+}
+
+void
+report_clear(struct report *r)
+{
+	verdict_clear(&r->verdict);
+	report_forget_copies(r);
+	plan_clear(&r->plan);
+	facts_clear(&r->facts);
+	outcome_clear(&r->outcome);
+	layers_clear(&r->layers);
+}
+
+static const char *
+delivery_action(const struct delivery *d)
+{
+	if (d->disposition != DISPOSITION_PASS)
+		return disposition_name(d->disposition);
+	if (d->sign_outside)
+		return "triple";
+	if (d->encrypt)
+		return d->sign ? "sign-encrypt" : "encrypt";
+	return d->sign ? "sign" : NULL;
+}
+
+static const char *
+action(const struct report *r)
+{
+	const char *name = NULL;
+
+	if (r->outcome.kind == OUTCOME_REJECT)
+		return "bounce";
+	if (r->outcome.kind == OUTCOME_TEMPFAIL)
+		return "defer";
+	if (r->plan.n > 1)
+		return r->ncopies > 0 ? "split" : "drop";
+	if (r->plan.n == 1)
+		name = delivery_action(&r->plan.deliveries[0]);
+	if (name != NULL)
+		return name;
+	if (r->verdict.decrypted)
+		return "decrypt";
+	return r->verdict.signature != SIGNATURE_NONE ? "verify" : "pass";
+}
+
+static void
+put_delivery(const struct report *r, const struct delivery *d,
+    const struct copy *c, struct buf *line)
+{
+	if (d->sign || d->encrypt || d->disposition != DISPOSITION_PASS)
+		buf_printf(line, " profile=%s",
+		    d->profile == NULL ? "-" : d->profile);
+	if (c != NULL && c->certificate != NULL)
+		buf_printf(line, " certificate=%s sign_mode=%s",
+		    c->certificate, c->signed_as);
+	if (d->encrypt)
+		buf_printf(line, " keys=%d", sk_X509_num(d->certs));
+	if (d->decrypt && r->verdict.decrypted)
+		buf_puts(line, " decrypted=yes");
+	if (d->remove_signature)
+		buf_puts(line, " removed=signature");
+}
+
+static void
+put_verdict(const struct report *r, struct buf *line)
+{
+	const struct verdict *v = &r->verdict;
+
+	if (!v->gateway_message)
+		return;
+	if (!r->judged) {
+		buf_puts(line, " signature=unchecked");
+		return;
+	}
+	buf_printf(line, " signature=%s gateway_verified=%s",
+	    verdict_signature_name(v->signature),
+	    v->gateway_verified ? "yes" : "no");
+	for (size_t i = 0; i < v->nsigners; i++)
+		buf_printf(line, " signer=%s", v->signers[i].address == NULL ?
+		    "unknown" : v->signers[i].address);
+	if (v->reason[0] != '\0')
+		buf_printf(line, " reason=\"%s\"", v->reason);
+}
+
+static unsigned
+forged_fields(const struct outcome *o)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < o->nedits; i++)
+		if (o->edits[i].kind == EDIT_DELETE && strcasecmp(
+		    o->edits[i].name, "Authentication-Results") == 0)
+			n++;
+	return n;
+}
+
+void
+report_log_line(const struct report *r, const struct message *m,
+    struct buf *line)
+{
+	bool bare = m->sender_text[0] != '<';
+	unsigned forged = forged_fields(&r->outcome);
+
+	buf_printf(line, "from=%s%s%s action=%s direction=%s",
+	    bare ? "<" : "", m->sender_text, bare ? ">" : "", action(r),
+	    r->outgoing ? "outgoing" : "incoming");
+	if (r->flow.group != NULL)
+		buf_printf(line, " group=%s", r->flow.group);
+	if (r->plan.n == 1)
+		put_delivery(r, &r->plan.deliveries[0],
+		    r->ncopies > 0 ? &r->copies[0] : NULL, line);
+	put_verdict(r, line);
+	if (forged > 0)
+		buf_printf(line, " forged_results_removed=%u", forged);
+	if (r->outcome.kind == OUTCOME_REJECT ||
+	    r->outcome.kind == OUTCOME_TEMPFAIL)
+		buf_printf(line, " reply=\"%s %s %s\"", r->outcome.code,
+		    r->outcome.status, r->outcome.text);
+	else if (r->plan.n == 1 && r->plan.deliveries[0].reason != NULL)
+		buf_printf(line, " reason=\"%s\"",
+		    r->plan.deliveries[0].reason);
+	buf_printf(line, " recipients=%zu deliveries=%zu", m->nrecipients,
+	    r->plan.n);
+}
+
+bool
+report_log_delivery(const struct report *r, const struct message *m,
+    size_t i, struct buf *line)
+{
+	const struct delivery *d;
+	const struct copy *c = NULL;
+
+	if (i >= r->plan.n || r->plan.n < 2)
+		return false;
+	d = &r->plan.deliveries[i];
+	for (size_t n = 0; n < r->ncopies; n++)
+		if (r->copies[n].delivery == i)
+			c = &r->copies[n];
+	buf_printf(line, "delivery=%zu/%zu action=%s", i + 1, r->plan.n,
+	    delivery_action(d) == NULL ? "pass" : delivery_action(d));
+	put_delivery(r, d, c, line);
+	if (d->reason != NULL)
+		buf_printf(line, " reason=\"%s\"", d->reason);
+	buf_printf(line, " recipients=%zu to=%s", d->nrecipients,
+	    m->recipients[d->recipients[0]].text);
+	return true;
+}

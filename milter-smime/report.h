@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MILTER_SMIME_REPORT_H
+#define MILTER_SMIME_REPORT_H
+
+/*
+ * What was found and decided about one message, and what is to be done.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/flow_policy.h"
+#include "layers.h"
+#include "message.h"
+#include "outcome.h"
+#include "plan.h"
+#include "verdict.h"
+
+/* What one delivery's recipients get. */
+struct copy {
+	size_t delivery; /* index in the plan */
+	struct outcome outcome;
+	char *certificate;     /* signed with; NULL: not signed */
+	const char *signed_as; /* "detached", "opaque", NULL */
+};
+
+struct report {
+	struct flow flow;
+	bool outgoing;
+	bool judged; /* verdict looked for, not only S/MIME recognised */
+	struct verdict verdict;
+	struct plan_facts facts;
+	struct plan plan;
+	/*
+	 * What becomes of the message itself: when its plan has several
+	 * deliveries it is discarded once all copies were sent on.
+	 */
+	struct outcome outcome;
+	struct copy *copies;
+	size_t ncopies;
+	struct layers layers; /* what the outcomes' bytes may lie in */
+};
+
+/* Are the copies to be sent on (and not the message changed in place)? */
+bool report_is_split(const struct report *r);
+
+void report_forget_copies(struct report *r);
+void report_clear(struct report *r);
+
+/* `from=<…> action=… …`: the one log line about a message. */
+void report_log_line(const struct report *r, const struct message *m,
+    struct buf *line);
+
+/*
+ * Of a split message, one line for each delivery: `delivery=2/3 …`.  False
+ * when there is no i-th, or the message was not split.
+ */
+bool report_log_delivery(const struct report *r, const struct message *m,
+    size_t i, struct buf *line);
+
+#endif
