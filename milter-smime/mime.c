@@ -616,8 +616,7 @@ on_line(struct walk *w, size_t off, size_t text, size_t next)
 		/* No blank line: the body begins with this one. */
 		part->head.len = off - part->head.off;
 		begin_body(w, w->p + part->head.off, part->head.len, off);
-		if (w->in_head)
-			on_line(w, off, text, next);
+		on_line(w, off, text, next);
 	}
 }
 

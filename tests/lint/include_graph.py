@@ -18,21 +18,28 @@ ROOMS = ("common", "milter-smime", "policyd-auth", "tlsa-resolver",
 # only what stands to the right of it or below.  Those on one line do not
 # know each other.
 ORDER = """
-main command_test command_key command_profile command_check
+postseal-smime main
+command_test command_key command_profile command_check
 command
 callbacks listener
 pipeline
+compose
 reinject writeback
+report
 outcome
 harvest
+layers
+gateway
 facts
 plan
+certs
 filter_eval
 filter_parse
 filter_lex
 smime_sign smime_encrypt smime_verify smime_decrypt
+cms_armour
 trust
-certs
+revocation
 keyring
 smime_kind
 entity

@@ -8,10 +8,10 @@ import re
 import sys
 
 from harness import Pki, Sink, cms_verify, main, wait_for
-from harness.gateway import (GROUPS, SIGN, TRUSTED, UNTRUSTED, VERIFY, WORLD,
+from harness.gateway import (GROUPS, PASS_ON, SIGN, TRUSTED, UNTRUSTED, VERIFY, WORLD,
                              Gateway, cms_of, is_signed, mail, signed_by)
 
-PASS_ON = "mail-flow-policy INCOMING { behavior = accept }\n"
+
 EC = "ec:P-256"
 
 

@@ -319,6 +319,8 @@ static const struct {
 	    "and so may a part whose line end is the delimiter's"},
 	{MIXED("b"), "--b\r\nno header line\r\n--b--\r\n", "M(L)",
 	    "a part may lack its empty line"},
+	{MIXED("b"), "--b\r\n" MIXED("c") "--c\r\n\r\nx\r\n--c--\r\n--b--\r\n",
+	    "M(M(L))", "its first delimiter may stand there instead"},
 	{"Content-Type: Multipart/MIXED; Boundary=b\r\n",
 	    "--b\r\n\r\n--b--\r\n", "M(L)", "case does not matter"},
 };

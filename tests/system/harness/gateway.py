@@ -9,6 +9,8 @@ import re
 
 from . import scope
 from .milter import Milter, standard_config
+from .milter_client import MilterClient, divide
+from .pki import Pki
 from .postfix import Postfix, SaslServer
 from .smtp import Message, SmtpError, crlf
 
@@ -19,7 +21,7 @@ WORLD = {"ADDR": "198.51.100.1"}
 
 GROUPS = """
 sender-group inside {
-    clients = 192.0.2.10, listener:inside, local
+    clients = 192.0.2.10, 127.0.0.1, listener:inside, local
     mail_flow_policy = RELAYED
     trusted = yes
 }
@@ -40,6 +42,7 @@ mail-flow-policy INCOMING {
     smime_signature = keep
 }
 """
+PASS_ON = "mail-flow-policy INCOMING { behavior = accept }\n"
 SIGN = """
 sending-profile sign {
     mode = sign
@@ -161,3 +164,35 @@ def is_signed(message):
 def signed_by(message, certificate):
     """Is that certificate inside?  By its serial number, cheaply."""
     return bytes.fromhex(certificate.serial()) in cms_of(message)
+
+
+def numbered(number, body="Hello.\n"):
+    """A message that identities() knows again."""
+    return mail(body).replace(b"<1@test.example>",
+                              b"<%d@test.example>" % number)
+
+
+def identities(messages):
+    return sorted(int(m.first("Message-ID")[1:].partition("@")[0])
+                  for m in messages)
+
+
+def milter_alone(config, **options):
+    """A milter that only a MilterClient talks to."""
+    return Milter(standard_config("gw.a.example") + config, **options)
+
+
+def with_key(milter, name="x", email="x@a.example"):
+    """Gives a milter a certificate and key; the certificate."""
+    certificate = Pki().leaf(name, email=[email])
+    certificate.install(milter.certs)
+    return certificate
+
+
+def sign_one(client):
+    """One message to a MilterClient or a socket; what came of it."""
+    fields, body = divide(mail())
+    if isinstance(client, str):
+        with MilterClient(client) as one:
+            return one.send("x@a.example", ["y@b.example"], fields, body)
+    return client.send("x@a.example", ["y@b.example"], fields, body)

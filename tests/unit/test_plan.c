@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From settings to facts, from facts to deliveries. */
+#include "milter-smime/plan.h"
+
+#include <stdlib.h>
+
+#include "common/cert_make.h"
+#include "common/mem.h"
+#include "milter-smime/facts.h"
+#include "tap.h"
+
+static const struct spool_place place = {"/tmp", 1 << 20};
+static const struct certs_rules no_rules; /* for profiles that sign only */
+
+static const char config[] =
+    "sending-profile bank { mode = sign }\n"
+    "sending-profile again { mode = sign\n sign_signed = yes }\n"
+    "mail-policy default-outgoing { direction = outgoing\n"
+    "  profile = again }\n"
+    "mail-policy default-incoming { direction = incoming }\n"
+    "mail-policy bank { direction = outgoing\n"
+    "  senders = example.com, boss@other.example\n"
+    "  recipients = bank.example, .bank.example\n  profile = bank }\n"
+    "mail-policy later { direction = outgoing\n"
+    "  recipients = bank.example\n profile = again }\n"
+    "mail-policy plain { direction = outgoing\n"
+    "  recipients = list@lists.example }\n"
+    "mail-policy inward { direction = incoming\n"
+    "  recipients = example.com\n profile = bank }\n";
+
+static const struct {
+	bool outgoing;
+	const char *sender, *from, *recipient, *policy, *profile, *says;
+} questions[] = {
+	{true, "<a@example.com>", "a@example.com", "<x@bank.example>", "bank",
+	    "bank", "the first policy in the file that matches holds"},
+	{true, "<a@EXAMPLE.com>", NULL, "<x@Sub.Bank.Example>", "bank",
+	    "bank", "domains match in any case, .domain its subdomains"},
+	{true, "<bounce@lists.example>", "a@example.com", "<x@bank.example>",
+	    "bank", "bank", "the From address matches where the sender does "
+	    "not"},
+	{true, "<>", "a@example.com", "<x@bank.example>", "bank", "bank",
+	    "also with the null sender"},
+	{true, "<a@example.com>", "b@other.example", "<x@bank.example>",
+	    "bank", "bank", "and the sender where From does not"},
+	{true, "<b@other.example>", "b@other.example", "<x@bank.example>",
+	    "later", "again", "when neither does the next is tried"},
+	{true, "<>", NULL, "<x@bank.example>", "later", "again",
+	    "without sender and From too"},
+	{true, "<boss@other.example>", NULL, "<x@bank.example>", "bank",
+	    "bank", "one address may be named"},
+	{true, "<x@y.example>", NULL, "<list@lists.example>", "plain", NULL,
+	    "a policy may have no profile"},
+	{true, "<x@y.example>", NULL, "<other@lists.example>",
+	    "default-outgoing", "again",
+	    "the default comes last wherever it stands"},
+	{true, "<x@y.example>", NULL, "<broken", "default-outgoing", "again",
+	    "a recipient that is no address has the default"},
+	{false, "<x@y.example>", NULL, "<a@example.com>", "inward", "bank",
+	    "incoming mail has policies of its own"},
+	{false, "<a@example.com>", NULL, "<x@bank.example>",
+	    "default-incoming", NULL, "and a default"},
+};
+
+static struct settings *
+settings(const char *text)
+{
+	struct error err = {0};
+	struct settings *s = settings_parse("test.conf", text, strlen(text),
+	    smime_section_types, &err);
+
+	if (s == NULL)
+		printf("# %s\n", err.text);
+	return s;
+}
+
+static void
+ask(const struct settings *s, size_t i)
+{
+	struct message *m = message_new(&place);
+	struct mailaddr from = {0};
+	struct plan_facts f = {0};
+	struct error err;
+	const char *text = questions[i].from;
+	bool good = text == NULL ||
+	    mailaddr_parse(text, strlen(text), &from, &err);
+	const struct recipient_facts *r;
+
+	message_set_sender(m, questions[i].sender, "");
+	message_add_recipient(m, questions[i].recipient, "");
+	good = good && facts_find(s, &no_rules, m, text == NULL ? NULL : &from,
+	    questions[i].outgoing, &f, &err);
+	r = &f.recipients[0];
+	good = good && f.nrecipients == 1 && r->policy != NULL &&
+	    strcmp(r->policy, questions[i].policy) == 0 &&
+	    (r->profile == NULL ? questions[i].profile == NULL :
+	    questions[i].profile != NULL &&
+	    strcmp(r->profile, questions[i].profile) == 0) &&
+	    (r->settings == NULL) == (r->profile == NULL);
+	check(good, "%s", questions[i].says);
+	if (!good)
+		printf("# %s %s\n", r->policy == NULL ? "none" : r->policy,
+		    r->profile == NULL ? "none" : r->profile);
+	facts_clear(&f);
+	mailaddr_clear(&from);
+	message_free(&m);
+}
+
+static void
+test_facts(void)
+{
+	struct settings *s = settings(config);
+	struct message *m = message_new(&place);
+	struct plan_facts f = {0};
+	struct error err;
+
+	check(s != NULL, "the settings are read");
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
+		ask(s, i);
+	check(facts_find(s, &no_rules, m, NULL, true, &f, &err) &&
+	    f.nrecipients == 0, "no recipients, no facts");
+	facts_clear(&f);
+	settings_free(s);
+	s = settings("mail-policy one { direction = outgoing\n"
+	    "recipients = a.example }\n");
+	message_add_recipient(m, "<x@b.example>", "");
+	check(facts_find(s, &no_rules, m, NULL, true, &f, &err) &&
+	    f.recipients[0].policy == NULL && f.recipients[0].profile ==
+	    NULL, "without a default there may be no policy");
+	facts_clear(&f);
+	settings_free(s);
+	message_free(&m);
+}
+
+/* Who is hidden: not named in the header that people see. */
+static void
+test_hidden(void)
+{
+	struct settings *s = settings(config);
+	struct message *m = message_new(&place);
+	struct plan_facts f = {0};
+	struct error err;
+	bool ok;
+
+	ok = message_add_header(m, "To", " A <a@x.example>, g: b@X.example;",
+	    &err) && message_add_header(m, "resent-cc", " (c) C@x.example",
+	    &err) && message_add_header(m, "Cc", " broken <d@x.example",
+	    &err) && message_add_header(m, "Bcc", " e@x.example", &err);
+	message_add_recipient(m, "<A@x.example>", "");
+	message_add_recipient(m, "<b@x.example>", "");
+	message_add_recipient(m, "<c@x.example>", "");
+	message_add_recipient(m, "<d@x.example>", "");
+	message_add_recipient(m, "<e@x.example>", "");
+	message_add_recipient(m, "<x.example>", "");
+	ok = ok && facts_find(s, &no_rules, m, NULL, true, &f, &err);
+	check(ok && !f.recipients[0].hidden && !f.recipients[1].hidden &&
+	    !f.recipients[2].hidden,
+	    "recipients named in To, Cc or Resent- fields are not hidden");
+	check(ok && f.recipients[3].hidden && f.recipients[4].hidden &&
+	    f.recipients[5].hidden,
+	    "those in Bcc, in broken fields or nowhere are");
+	facts_clear(&f);
+	message_free(&m);
+	settings_free(s);
+}
+
+/* --- the plan ---------------------------------------------------------------- */
+
+static struct sending_profile_settings once = {.mode = MODE_SIGN};
+static struct sending_profile_settings twice = {.mode = MODE_SIGN,
+	.sign_signed = true};
+static struct sending_profile_settings split = {.mode = MODE_SIGN_ENCRYPT,
+	.no_key = NO_KEY_SPLIT};
+static struct sending_profile_settings triple = {.mode = MODE_TRIPLE,
+	.no_key = NO_KEY_BOUNCE};
+static struct sending_profile_settings drop = {.mode = MODE_ENCRYPT,
+	.no_key = NO_KEY_DROP};
+static struct sending_profile_settings together = {.mode = MODE_ENCRYPT,
+	.hidden_recipients = HIDDEN_TOGETHER};
+
+static X509 *certs[3];
+
+/*
+ * Recipients by letter: their profile, their certificate (-1: none), and
+ * whether the header hides them.
+ */
+static const struct {
+	char letter;
+	const char *profile;
+	const struct sending_profile_settings *settings;
+	int cert;
+	bool hidden;
+} kinds[] = {
+	{'a', "a", &once, -1, false}, {'b', "b", &once, -1, false},
+	{'t', "t", &twice, -1, false}, {'x', "s", &split, 0, false},
+	{'y', "s", &split, 1, false}, {'z', "s", &split, -1, false},
+	{'X', "s", &split, 0, true}, {'Y', "s", &split, 1, true},
+	{'Z', "s", &split, 2, true}, {'3', "3", &triple, 0, false},
+	{'4', "3", &triple, -1, false}, {'d', "d", &drop, 0, false},
+	{'e', "d", &drop, -1, false}, {'o', "o", &together, 0, false},
+	{'O', "o", &together, 1, true},
+};
+
+static void
+set_recipient(struct recipient_facts *r, char letter)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (kinds[i].letter != letter)
+			continue;
+		r->profile = kinds[i].profile;
+		r->settings = kinds[i].settings;
+		r->hidden = kinds[i].hidden;
+		if (kinds[i].cert >= 0) {
+			r->cert = certs[kinds[i].cert];
+			r->fingerprint = mem_printf("%d", kinds[i].cert);
+		} else {
+			r->no_cert = mem_printf("no key for %c", letter);
+		}
+	}
+}
+
+static void
+describe(const struct delivery *d, struct buf *out)
+{
+	buf_printf(out, "%s%s%s%s%s%s", d->verify ? "v" : "",
+	    d->decrypt ? "d" : "", d->remove_signature ? "r" : "",
+	    d->sign ? "s" : "", d->encrypt ? "e" : "",
+	    d->sign_outside ? "S" : "");
+	if (d->disposition != DISPOSITION_PASS)
+		buf_printf(out, "%s(%s)", disposition_name(d->disposition),
+		    d->reason);
+	if (d->encrypt)
+		buf_printf(out, "%d", sk_X509_num(d->certs));
+	buf_putc(out, ':');
+	for (size_t k = 0; k < d->nrecipients; k++)
+		buf_printf(out, "%zu", d->recipients[k]);
+}
+
+static void
+plans(struct plan_facts f, const char *recipients, const char *want,
+    const char *says)
+{
+	struct buf got;
+	struct plan p;
+
+	buf_init(&got, 1000);
+	f.nrecipients = strlen(recipients);
+	f.recipients = mem_array(f.nrecipients, sizeof(*f.recipients));
+	for (size_t i = 0; i < f.nrecipients; i++)
+		set_recipient(&f.recipients[i], recipients[i]);
+	plan_make(&f, &p);
+	for (size_t i = 0; i < p.n; i++) {
+		if (i > 0)
+			buf_putc(&got, ' ');
+		describe(&p.deliveries[i], &got);
+	}
+	check_str(buf_text(&got), want, says);
+	plan_clear(&p);
+	for (size_t i = 0; i < f.nrecipients; i++) {
+		free(f.recipients[i].fingerprint);
+		free(f.recipients[i].no_cert);
+	}
+	free(f.recipients);
+	buf_clear(&got);
+}
+
+#define FACTS(...) ((struct plan_facts){__VA_ARGS__})
+
+static void
+test_signing_plan(void)
+{
+	plans(FACTS(.nrecipients = 0), "", "", "no recipients, no delivery");
+	plans(FACTS(.nrecipients = 0), "aaa", "s:012",
+	    "equal treatment is one delivery");
+	plans(FACTS(.nrecipients = 0), "a-ab-t", "s:02 :14 s:3 s:5",
+	    "others are apart, in the order of their first recipient");
+	plans(FACTS(.is_signed = true), "ab-", ":012",
+	    "signed mail is not signed again: one delivery");
+	plans(FACTS(.is_signed = true), "at", ":0 s:1",
+	    "unless the profile says so");
+	plans(FACTS(.is_encrypted = true), "a-x", ":012",
+	    "encrypted mail is neither signed nor encrypted again");
+	plans(FACTS(.verify = true, .is_signed = true), "-", "v:0",
+	    "a verdict is noted");
+	plans(FACTS(.verify = true, .is_signed = true,
+	    .remove_signature = true), "-", "v:0",
+	    "a signature that was not verified is not removed");
+	plans(FACTS(.verify = true, .is_signed = true, .verified = true,
+	    .remove_signature = true), "--", "vr:01",
+	    "a verified one is, where the policy says so");
+	plans(FACTS(.verify = true, .is_signed = true, .verified = true),
+	    "-", "v:0", "and only there");
+	plans(FACTS(.verified = true, .is_signed = true,
+	    .remove_signature = true), "-", ":0",
+	    "and only when verifying was asked for");
+	plans(FACTS(.verify = true, .is_encrypted = true, .decrypted = true),
+	    "-", "vd:0", "what could be decrypted is");
+}
+
+static void
+test_encryption_plan(void)
+{
+	plans(FACTS(.nrecipients = 0), "xyx", "se2:012",
+	    "named recipients share one CMS, each certificate once");
+	plans(FACTS(.nrecipients = 0), "xzyz", "se2:02 s:13",
+	    "split: who has no key gets it signed, but plain");
+	plans(FACTS(.nrecipients = 0), "xYXZ", "se1:02 se1:1 se1:3",
+	    "hidden recipients are apart unless a named one shares the key");
+	plans(FACTS(.nrecipients = 0), "YYZ", "se1:01 se1:2",
+	    "hidden ones with the same certificate are together");
+	plans(FACTS(.nrecipients = 0), "oO", "e2:01",
+	    "unless the profile hides nobody");
+	plans(FACTS(.nrecipients = 0), "33", "seS1:01", "triple signs twice");
+	plans(FACTS(.nrecipients = 0), "343", "bounce(no key for 4):012",
+	    "one missing key bounces all of the profile");
+	plans(FACTS(.nrecipients = 0), "3d4a", "bounce(no key for 4):02 "
+	    "e1:1 s:3", "but not the others");
+	plans(FACTS(.nrecipients = 0), "dex", "drop(no key for e):01 se1:2",
+	    "drop likewise");
+	plans(FACTS(.is_signed = true), "x", "e1:0",
+	    "signed mail is encrypted without signing it again");
+}
+
+int
+main(void)
+{
+	struct cert_request r = {.days = 1, .curve = "P-256"};
+	struct error err;
+
+	strvec_add(&r.domains, "x.example");
+	for (int i = 0; i < 3; i++) {
+		EVP_PKEY *key = NULL;
+
+		if (!cert_make_self_signed(&r, &certs[i], &key, &err))
+			return 1;
+		EVP_PKEY_free(key);
+	}
+	strvec_clear(&r.domains);
+	test_facts();
+	test_hidden();
+	test_signing_plan();
+	test_encryption_plan();
+	for (int i = 0; i < 3; i++)
+		X509_free(certs[i]);
+	return tap_done();
+}
