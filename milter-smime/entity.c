@@ -349,6 +349,7 @@ put_head(struct canon *c, const struct mime_part *part,
     enum mime_encoding encoding)
 {
 	bool is_top = part->parent < 0;
+	size_t head_end = part->head.off + part->head.len;
 	struct mime_span line, value;
 	struct buf text;
 
@@ -364,10 +365,11 @@ put_head(struct canon *c, const struct mime_part *part,
 	}
 	if (encoding == MIME_OTHER) {
 		check_head(c, c->p + part->head.off, part->head.len);
-		copy_span(c, part->head.off, part->body.off - part->head.off);
-		/* Else new header lines could join these. */
-		if (part->head.off + part->head.len == part->body.off &&
-		    part->body.len > 0)
+		copy_span(c, part->head.off, part->head.len);
+		if (part->body.off == head_end + 2)
+			copy_span(c, head_end, 2);
+		else if (part->body.off + part->body.len > head_end)
+			/* No proper empty line: what follows could join. */
 			pieces_add(&c->out, "\r\n", 2);
 		return;
 	}

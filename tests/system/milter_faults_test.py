@@ -113,8 +113,7 @@ def killed_anywhere(t):
             if not 400 <= why.code < 500:
                 wrong.append((number, str(why)))
         # Killed after its last word the mail is through all the same.
-        wait_for("the milter's end", lambda: number not in accepted or
-                 proxy.count < proxy.at or
+        wait_for("the milter's end", lambda: proxy.count < proxy.at or
                  a.milter.process.poll() is not None)
         if a.milter.process.poll() is None:
             break
@@ -332,11 +331,13 @@ def besieged(t):
     with_key(milter)
     milter.start()
     path = milter.socket_path
-    silent = [socket.socket(socket.AF_UNIX) for _ in range(3)]
-    begin = time.monotonic()
     packet = MilterClient.packet
     hello = packet(b"O", struct.pack("!III", 6, 0x1ff, 0x1fffff))
-    for one, data in zip(silent, (b"", b"\0\0", hello)):
+    # Who says nothing at all libmilter looks for every ten minutes only.
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    begin = time.monotonic()
+    for one, data in zip(silent, (b"\0\0", hello + b"\0\0\0\x09L",
+                                  b"")):
         one.settimeout(20)
         one.connect(path)
         one.sendall(data)
@@ -366,8 +367,7 @@ def besieged(t):
         t.ok(sign_one(path).answer == "c", f"B21 {name}: others are served")
     half_messages(t, path)
     fuzz(t, milter, hello)
-    for one, name in zip(silent, ("silence", "half a packet",
-                                  "silence after the negotiation")):
+    for one, name in zip(silent, ("half a length", "half a packet")):
         try:
             while one.recv(65536):
                 pass
@@ -376,6 +376,7 @@ def besieged(t):
             ended = False
         t.ok(ended and time.monotonic() - begin < 25,
              f"B21 {name}: closed after milter_timeout")
+    for one in silent:
         one.close()
     t.ok(milter.log().count("\n") < 1500 and milter.process.poll() is None,
          "B21 it lives, and the log is not flooded",

@@ -97,7 +97,7 @@ def check_places(t):
              lambda p: open(p, "w").close()),
             ("a directory that does not exist", "No such file",
              lambda p: os.rmdir(os.path.dirname(p)))):
-        one = milter_alone(name="place")
+        one = milter_alone(CONFIG, name="place")
         with_key(one)
         place = directory_for("place")
         path = os.path.join(place, "s")
@@ -109,7 +109,7 @@ def check_places(t):
         t.ok(done.returncode not in (0, None) and path in done.stderr and
              re.search(reason, done.stderr),
              f"E4 {name}: refused at start, the path named", done)
-    one = milter_alone(name="long")
+    one = milter_alone(CONFIG, name="long")
     with_key(one)
     text = open(one.config_file).read()
     one.configure(text.replace(f"unix:{one.socket_path}",
@@ -404,10 +404,10 @@ BAD = (  # what, lines to add, position in them, what the message must say
      "brace|}|end"),
     ("a brace too many", "}\n", (1, 1), "}"),
     ("a reference to nothing", "mail-policy x {\n    direction = outgoing\n"
-     "    profile = nobody\n}\n", (3, 15), "mail-policy x.*profile.*nobody"),
+     "    profile = nobody\n}\n", (3, 5), "mail-policy x.*profile.*nobody"),
     ("a reference nearly right", "sending-profile bank {\n    mode = sign\n}"
      "\nmail-policy x {\n    direction = outgoing\n    profile = bnak\n}\n",
-     (6, 15), 'did you mean "?bank'),
+     (6, 5), 'did you mean "?bank'),
     ("a number out of range", "alerts {\n    repeat_after = 0\n}\n",
      (2, 20), "alerts.*repeat_after"),
     ("a time that is none", "alerts {\n    repeat_after = 5 apples\n}\n",
@@ -416,19 +416,19 @@ BAD = (  # what, lines to add, position in them, what the message must say
      "    smime_decrypt_verify = maybe\n}\n", (2, 28),
      "mail-flow-policy x.*smime_decrypt_verify.*maybe"),
     ("a client that is none", "sender-group x {\n    clients = 192.0.2.300\n"
-     "}\n", (2, 15), "sender-group x.*clients"),
+     "}\n", (2, 5), "sender-group x.*clients"),
     ("a pattern that is none", "mail-policy x {\n    direction = outgoing\n"
-     "    senders = a@b@c\n}\n", (3, 15), "mail-policy x.*senders"),
+     "    senders = a@b@c\n}\n", (3, 5), "mail-policy x.*senders"),
     ("a direction a default cannot have", "mail-policy default-incoming {\n"
-     "    direction = outgoing\n}\n", (2, 17), "must be incoming"),
-    ("CR at a line's end", "alerts {\r\n}\r\n", (1, 9), "CR"),
+     "    direction = outgoing\n}\n", (2, 5), "must be incoming"),
+    ("CR at a line's end", "alerts {\r\n}\r\n", (1, 9), "carriage return"),
     ("a control character", "alerts {\n    from = a\x01b\n}\n", (2, 13),
      "control|byte"),
     ("bytes that are not UTF-8", "alerts {\n    from = a\udcffb\n}\n",
      (2, 13), "UTF-8"),
-    ("a key without a value", "alerts {\n    from =\n}\n", (2, 5), "from"),
+    ("a key without a value", "alerts {\n    from =\n}\n", (2, 11), "missing"),
     ("a feature of later", "mail-flow-policy x {\n    smime_harvest = yes\n"
-     "}\n", (2, 21), "not available"),
+     "}\n", (2, 5), "not available"),
     ("another program's section", "tlsa-resolver {\n    rubbish = 1\n}\n",
      0, ""),
 )
