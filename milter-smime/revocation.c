@@ -305,7 +305,8 @@ revocation_error(int ok, X509_STORE_CTX *ctx)
  * X509_verify_cert() would do it.  The store's own CRLs fill the gaps.
  */
 static void
-check_crls(const struct revocation_query *q, STACK_OF(X509_CRL) * crls, STACK_OF(X509) * certs,
+check_crls(const struct revocation_query *q,
+    STACK_OF(X509_CRL) * crls, STACK_OF(X509) * certs,
     struct statuses *r)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -418,7 +419,8 @@ merge(struct statuses *r, const struct statuses *more)
  */
 static void
 check_listed(
-    const struct revocation_query *q, const struct crl_lists *l, struct statuses *r)
+    const struct revocation_query *q, const struct crl_lists *l,
+    struct statuses *r)
 {
 	int n = depths(q);
 

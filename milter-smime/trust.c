@@ -185,7 +185,8 @@ path_error(int ok, X509_STORE_CTX *ctx)
 
 	if (ok)
 		return 1;
-	if (error == X509_V_ERR_INVALID_PURPOSE && may_be_here(cert, depth, path->purpose))
+	if (error == X509_V_ERR_INVALID_PURPOSE &&
+	    may_be_here(cert, depth, path->purpose))
 		return 1;
 	if (error == X509_V_ERR_CERT_SIGNATURE_FAILURE)
 		path->forged = true;
