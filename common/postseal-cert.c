@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -31,18 +29,6 @@
 #include "common/service.h"
 #include "common/shared_settings.h"
 #include "common/x509_facts.h"
-
-/* The leak checker traces its own process at exit. */
-#if defined(__SANITIZE_ADDRESS__)
-#define LEAK_CHECKER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LEAK_CHECKER 1
-#endif
-#endif
-#ifndef LEAK_CHECKER
-#define LEAK_CHECKER 0
-#endif
 
 #define IMPORT_MAX   (4 << 20)
 #define PASSWORD_MAX 1024
@@ -585,17 +571,6 @@ run(const struct settings *s, const struct request *r, struct error *err)
 	log_panic("command %d", r->command);
 }
 
-/* No core file and no debugger while keys are in memory. */
-static void
-harden(void)
-{
-	const struct rlimit none = {0, 0};
-
-	setrlimit(RLIMIT_CORE, &none);
-	if (!LEAK_CHECKER)
-		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -606,8 +581,9 @@ main(int argc, char **argv)
 	struct error err = {0};
 	int code = EX_OK;
 
-	harden();
 	log_open("postseal-cert", "mail", true);
+	if (!service_harden(&err))
+		log_fatal(EX_OSERR, "%s", err.text);
 	parse_arguments(&r, argc, argv);
 	s = settings_read(r.config, types, &err);
 	if (s == NULL && r.command == DO_SELF_CHECK) {

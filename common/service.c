@@ -143,6 +143,12 @@ ignore_sigpipe(struct error *err)
 	    error_errno(err, "cannot ignore SIGPIPE");
 }
 
+bool
+service_harden(struct error *err)
+{
+	return hide_memory(err) && ignore_sigpipe(err);
+}
+
 static bool
 is_user(const struct passwd *pw)
 {
@@ -188,7 +194,7 @@ service_start(const struct service *svc, int argc, char **argv,
 	umask(007);
 	/* -t drops too: what the user may not read is an error to find. */
 	ok = service_drop(svc->user == NULL ? NULL : svc->user(s), &err) &&
-	    hide_memory(&err) && ignore_sigpipe(&err) &&
+	    service_harden(&err) &&
 	    (svc->check == NULL || svc->check(s, &err));
 	if (!ok)
 		refuse(svc, &o, s, &err);

@@ -54,6 +54,12 @@ void service_start(const struct service *svc, int argc, char **argv,
 bool service_drop(const char *user, struct error *err)
     __attribute__((warn_unused_result));
 
+/*
+ * For daemons and commands that have keys in memory: no core file, no
+ * debugger, and SIGPIPE is ignored.
+ */
+bool service_harden(struct error *err) __attribute__((warn_unused_result));
+
 /* The text of -V: program and version. */
 void service_print_version(const char *program);
 

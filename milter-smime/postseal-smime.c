@@ -3,12 +3,9 @@
  * postseal-smime: `postseal smime …`.  See postseal-smime(1).
  */
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "command.h"
@@ -37,39 +34,6 @@ static const struct {
 	{"profile", command_profile},
 	{"postfix-config", command_postfix_config},
 };
-
-int
-command_failed(const struct error *err)
-{
-	log_error("%s", err->text);
-	return err->kind == ERROR_TEMP ? EX_TEMPFAIL : EX_DATAERR;
-}
-
-bool
-command_drop(const struct settings *s)
-{
-	const struct milter_smime_settings *own = settings_get(s,
-	    "milter-smime");
-	struct error err = {0};
-
-	if (service_drop(own->user, &err))
-		return true;
-	log_error("%s", err.text);
-	return false;
-}
-
-/* Private keys pass through `test`: no core file, no debugger. */
-static void
-harden(void)
-{
-	struct rlimit none = {0, 0};
-
-	setrlimit(RLIMIT_CORE, &none);
-	signal(SIGPIPE, SIG_IGN);
-#ifndef __SANITIZE_ADDRESS__
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
 
 static int
 run_word(const struct settings *s, int argc, char **argv)
@@ -100,8 +64,9 @@ main(int argc, char **argv)
 	struct error err = {0};
 	int asked = 0, c, code;
 
-	harden();
 	log_open("postseal-smime", "mail", true);
+	if (!service_harden(&err))
+		log_fatal(EX_OSERR, "%s", err.text);
 	while ((c = getopt_long(argc, argv, "+c:V", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
