@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,7 +187,9 @@ snapshot_make(void *context, struct error *err)
 	const struct ca_list *list = context;
 	const struct crl_check_settings *crl;
 	struct ca_snapshot *snap = mem_alloc(sizeof(*snap));
+	static atomic_ulong generations;
 
+	snap->generation = atomic_fetch_add(&generations, 1) + 1;
 	snap->store = X509_STORE_new();
 	if (!add_authorities(list, snap, err)) {
 		snapshot_free(snap);

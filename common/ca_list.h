@@ -23,6 +23,7 @@
 struct ca_snapshot {
 	X509_STORE *store; /* lookups only; never changed after building */
 	size_t system_count, custom_count, crl_count;
+	unsigned long generation; /* no other snapshot has the same */
 	/* Could not read the CRL directory itself: verdict temperror. */
 	bool crls_unreadable;
 };

@@ -31,6 +31,7 @@
 #define BUSY_MS 2000
 #define NAME_MAX_BYTES 255
 #define DER_MAX (1024 * 1024)
+#define PARSED_MAX 256
 
 /* No lookup of ours needs more; cert_db_list() has no limit. */
 #define LOOKUP_LIMIT "1000"
@@ -127,6 +128,14 @@ struct cert_db {
 	dev_t dev;    /* of the open file */
 	ino_t ino;
 	sqlite3_stmt *statements[ST_COUNT];
+	/*
+	 * Parsed already, at a place that the fingerprint says: OpenSSL
+	 * takes longer to find a decoder for a key than to encrypt to it.
+	 */
+	struct {
+		char fingerprint[65];
+		X509 *cert;
+	} parsed[PARSED_MAX];
 };
 
 /* ---- Errors ---- */
@@ -359,6 +368,8 @@ cert_db_close(struct cert_db **db)
 	if (*db == NULL)
 		return;
 	close_sql(*db);
+	for (size_t i = 0; i < PARSED_MAX; i++)
+		X509_free((*db)->parsed[i].cert);
 	pthread_mutex_destroy(&(*db)->lock);
 	free((*db)->path);
 	free(*db);
@@ -465,6 +476,30 @@ is_intact(const unsigned char *der, int n, const char *fingerprint)
 	return strcmp(hex, fingerprint) == 0;
 }
 
+/* A reference of the caller's; NULL when it cannot be parsed. */
+static X509 *
+parse_certificate(struct cert_db *db, const unsigned char *der, int n,
+    const char *fingerprint)
+{
+	size_t at = strtoul(fingerprint + 60, NULL, 16) % PARSED_MAX;
+	X509 *cert = db->parsed[at].cert;
+
+	if (cert == NULL ||
+	    strcmp(db->parsed[at].fingerprint, fingerprint) != 0) {
+		cert = d2i_X509(NULL, &der, n);
+		if (cert == NULL) {
+			ERR_clear_error();
+			return NULL;
+		}
+		X509_free(db->parsed[at].cert);
+		db->parsed[at].cert = cert;
+		snprintf(db->parsed[at].fingerprint,
+		    sizeof(db->parsed[at].fingerprint), "%s", fingerprint);
+	}
+	X509_up_ref(cert);
+	return cert;
+}
+
 static bool
 read_record(struct cert_db *db, sqlite3_stmt *st, struct cert_record *r,
     struct error *err)
@@ -477,11 +512,9 @@ read_record(struct cert_db *db, sqlite3_stmt *st, struct cert_record *r,
 	if (name == NULL || fp == NULL || der == NULL ||
 	    !is_intact(der, n, fp))
 		return damaged_row(db, name == NULL ? "?" : name, err);
-	r->cert = d2i_X509(NULL, &der, n);
-	if (r->cert == NULL) {
-		ERR_clear_error();
+	r->cert = parse_certificate(db, der, n, fp);
+	if (r->cert == NULL)
 		return damaged_row(db, name, err);
-	}
 	r->name = mem_strdup(name);
 	r->added = (time_t)sqlite3_column_int64(st, 3);
 	return true;

@@ -188,18 +188,6 @@ read_serial(X509 *cert)
 	return serial;
 }
 
-static void
-read_fingerprint(struct x509_facts *f, X509 *cert)
-{
-	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-
-	if (X509_digest(cert, EVP_sha256(), md, &n) != 1 || n != 32)
-		return;
-	for (size_t i = 0; i < n; i++)
-		snprintf(f->fingerprint + 2 * i, 3, "%02x", md[i]);
-}
-
 /* A date that cannot be read is 1970: the certificate is expired. */
 static time_t
 read_time(const ASN1_TIME *t)
@@ -323,7 +311,7 @@ x509_facts_new(X509 *cert)
 	f->issuer = x509_name_text(X509_get_issuer_name(cert));
 	f->common_name = read_common_name(subject);
 	f->serial = read_serial(cert);
-	read_fingerprint(f, cert);
+	x509_fingerprint(cert, f->fingerprint);
 	f->not_before = read_time(X509_get0_notBefore(cert));
 	f->not_after = read_time(X509_get0_notAfter(cert));
 	read_usage(f, cert);
@@ -345,6 +333,23 @@ x509_facts_free(struct x509_facts *f)
 	free(f->serial);
 	free(f->key);
 	free(f);
+}
+
+void
+x509_fingerprint(const X509 *cert, char *hex)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	hex[0] = '\0';
+	if (X509_digest(cert, EVP_sha256(), md, &n) != 1 || n != 32)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		hex[2 * i] = digits[md[i] >> 4];
+		hex[2 * i + 1] = digits[md[i] & 15];
+	}
+	hex[2 * n] = '\0';
 }
 
 enum x509_covers

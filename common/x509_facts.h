@@ -45,6 +45,9 @@ struct x509_facts {
 struct x509_facts *x509_facts_new(X509 *cert);
 void x509_facts_free(struct x509_facts *f);
 
+/* SHA-256 of the DER into 65 bytes, lower-case hex; "" when that fails. */
+void x509_fingerprint(const X509 *cert, char *hex);
+
 enum x509_covers { COVERS_NOT, COVERS_DOMAIN, COVERS_ADDRESS };
 
 /*

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 The main job, shown: organisations A and B, each with a private Postfix and
-a milter-smime of its own; mail both ways; an attacker on the way.  Says of
+a milter-smime of its own; mail both ways, signed, and triple-wrapped; an
+attacker on the way; a consumer who has openssl(1) and a Maildir.  Says of
 everything it shows whether that is so, asking openssl(1) for a second
 opinion, and ends with status 1 if anything is not.  Started by contrib/demo.
 """
 
 import argparse
+import mailbox
 import os
 import re
 import sys
@@ -18,8 +20,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 # pylint: disable=wrong-import-position
 from harness import (Message, Milter, Pki, Postfix, Sink, base_directory,
-                     cms_sign, cms_verify, crlf, keep, send,
-                     standard_config)
+                     cms_decrypt, cms_encrypt, cms_sign, cms_verify, crlf,
+                     keep, send, standard_config)
 
 COLOURS = {"good": "32", "bad": "31", "title": "1", "label": "36", "dim": "2"}
 
@@ -28,6 +30,24 @@ sending-profile everyone {{
     mode = sign
     sign_mode = {sign_mode}
     signing_certificate = auto
+}}
+sending-profile board {{
+    mode = triple
+    cipher = {cipher}
+}}
+sending-profile consumers {{
+    mode = sign-encrypt
+    no_key = bounce
+}}
+mail-policy board {{
+    direction = outgoing
+    recipients = board@a.example, board@b.example
+    profile = board
+}}
+mail-policy consumers {{
+    direction = outgoing
+    recipients = consumer.example
+    profile = consumers
 }}
 mail-policy out {{
     direction = outgoing
@@ -133,7 +153,8 @@ def abridged_body(body):
         if left_out:
             yield paint("dim", f"| ... base64, {left_out} characters")
             left_out = 0
-        if line and not re.match(r"(?i)--|content-|this is an? ", line):
+        if line and not re.match(r"(?i)--|content-|this is an? |\s+name=",
+                                 line):
             yield f"| {line}"
     if left_out:
         yield paint("dim", f"| ... base64, {left_out} characters")
@@ -142,16 +163,19 @@ def abridged_body(body):
 class Organisation:
     """A domain, its Postfix and milter, and its users' mailbox."""
 
-    def __init__(self, name, sign_mode, signature):
+    def __init__(self, name, sign_mode, signature, cipher):
         self.name, self.domain = name, f"{name}.example"
         self.mailbox = Sink(name=f"mailbox.{self.domain}")
         self.postfix = Postfix(name, hostname=f"gw.{self.domain}")
         self.inside = self.postfix.listener("inside")
         self.milter = Milter(
             standard_config(f"gw.{self.domain}")
-            + CONFIG.format(sign_mode=sign_mode, signature=signature),
+            + CONFIG.format(sign_mode=sign_mode, signature=signature,
+                            cipher=cipher),
             self.postfix)
-        self.certificate = os.path.join(self.milter.certs, f"{name}.pem")
+        self.certificate = self.cert = os.path.join(self.milter.certs,
+                                                    f"{name}.pem")
+        self.key = os.path.join(self.milter.certs, f"{name}.key")
 
     def create_certificate(self, report):
         command = ["create", self.name, "--domain", self.domain, "--o",
@@ -194,6 +218,25 @@ class Organisation:
         return results[0] if len(results) == 1 else f"{len(results)} verdicts"
 
 
+class Consumer:
+    """Somebody with an ordinary client: a key, openssl(1), a Maildir."""
+
+    def __init__(self, name):
+        self.address = f"{name}@consumer.example"
+        self.certificate = Pki(name).leaf(
+            name, email=[self.address], subject=f"/CN={name.title()}",
+            key="rsa:2048", usage="digitalSignature,keyEncipherment")
+        self.maildir = mailbox.Maildir(os.path.join(
+            base_directory(), f"{name}-Maildir"))
+        self.server = Sink(
+            on_message=lambda m: self.maildir.add(m.data) and None,
+            name="mail.consumer.example")
+
+    def receive(self):
+        self.server.one()
+        return Message(crlf(self.maildir.get_bytes(self.maildir.keys()[0])))
+
+
 def wire_to(organisation):
     """The network between two gateways: keeps what passes, and passes it."""
     def forward(message):
@@ -220,8 +263,10 @@ def shown(report, label, data):
 
 def setting_up(report):
     report.title("Two organisations, each with its own Postfix and gateway")
-    a = Organisation("a", sign_mode="detached", signature="remove")
-    b = Organisation("b", sign_mode="opaque", signature="keep")
+    a = Organisation("a", sign_mode="detached", signature="remove",
+                     cipher="aes-256-cbc")
+    b = Organisation("b", sign_mode="opaque", signature="keep",
+                     cipher="aes-256-gcm")
     for organisation in (a, b):
         organisation.create_certificate(report)
     b.learn_certificate(report, "gateway-a", readable(a.certificate))
@@ -321,11 +366,114 @@ def spoofed(report, b, mallory):
                  "the verdict that Mallory wrote is gone")
 
 
+def secretly(report, number, one, other, wire, user, text):
+    """A triple-wrapped message; as it was sent, and as it was delivered."""
+    sender = f"{user} <{user.lower()}@{one.domain}>"
+    data = crlf(MAIL.format(
+        sender=sender, recipient=f"board@{other.domain}", subject="Results",
+        id=f"{number}@{one.domain}", encoding="7bit", text=text))
+    sent = shown(report, "sent", data)
+    wire.clear()
+    count = len(other.mailbox.messages)
+    one.send(user.lower(), f"board@{other.domain}", data)
+    passed = wire.one()
+    report.show("on wire", passed)
+    delivered = other.receive(count + 1)
+    report.show("delivered", delivered)
+    secret = text.partition("\n")[0].encode()
+    report.check(secret not in passed.data,
+                 "nothing of the text can be read on the wire")
+    good, inside, why = cms_verify(passed.data, one.certificate,
+                                   partial=True)
+    report.check(good and secret not in inside,
+                 "openssl verifies the outer signature, and cannot read it "
+                 f"either{because(why, good)}")
+    good, inside, why = cms_decrypt(inside, other)
+    report.check(good, "with the other gateway's key it does"
+                       f"{because(why, good)}")
+    good, inside, why = cms_verify(inside, one.certificate, partial=True)
+    report.check(good and secret in inside,
+                 f"and verifies the signature inside{because(why, good)}")
+    report.check(" smime=pass" in other.verdict(delivered),
+                 "the receiving gateway says smime=pass")
+    return sent, delivered
+
+
+def triple(report, a, b, to_a, to_b):
+    report.title("5. Alice writes to B's board; A signs, encrypts and signs "
+                 "again; B opens it and keeps the inner signature")
+    _, delivered = secretly(report, 5, a, b, to_b, "Alice",
+                            "Profits have doubled.\nTell nobody.")
+    good, content, why = cms_verify(delivered.data, a.certificate,
+                                    partial=True)
+    report.check(good and b"Profits have doubled." in content,
+                 "openssl verifies what the board received"
+                 f"{because(why, good)}")
+    report.title("6. Bob answers A's board (AES-GCM); A opens it and takes "
+                 "the signature off")
+    sent, delivered = secretly(report, 6, b, a, to_a, "Bob",
+                               "My lips are sealed.\nBob")
+    report.check(delivered.body == sent.body,
+                 "the board receives Bob's text byte for byte")
+
+
+def to_consumer(report, a, carol):
+    report.title("7. Alice writes to Carol, who has an ordinary S/MIME "
+                 "client; A signs and encrypts")
+    data = crlf(MAIL.format(
+        sender="Alice <alice@a.example>", recipient=carol.address,
+        subject="Your order", id="7@a.example", encoding="7bit",
+        text="Dear Carol, your PIN is 4711.\nAlice"))
+    sent = shown(report, "sent", data)
+    a.send("alice", carol.address, data)
+    received = carol.receive()
+    report.show("in Maildir", received)
+    report.check(b"PIN is 4711" not in received.data, "the PIN cannot be read on "
+                                               "the wire")
+    good, inside, why = cms_decrypt(received.data, carol.certificate)
+    report.check(good, f"openssl decrypts with Carol's key"
+                       f"{because(why, good)}")
+    good, content, why = cms_verify(inside, a.certificate, partial=True)
+    report.check(good and content.endswith(sent.body),
+                 "and verifies A's signature over Alice's text"
+                 f"{because(why, good)}")
+
+
+def from_consumer(report, a, carol):
+    report.title("8. Carol answers, signed and encrypted by openssl; A "
+                 "decrypts, verifies and takes the signature off")
+    entity = crlf("Content-Type: text/plain; charset=us-ascii\n\n"
+                  "Dear Alice, my account is 98765.\nCarol\n")
+    data = (crlf(f"From: Carol <{carol.address}>\nTo: alice@a.example\n"
+                 "Subject: Re: Your order\nMessage-ID: <8@c.example>\n")
+            + cms_encrypt(cms_sign(entity, carol.certificate), a))
+    shown(report, "sent", data)
+    count = len(a.mailbox.messages)
+    a.accept(carol.address, ["alice@a.example"], data)
+    delivered = a.receive(count + 1)
+    report.show("delivered", delivered)
+    report.check(b"account is 98765" not in data, "the account cannot be read on the "
+                                       "wire")
+    report.check(" smime=pass" in a.verdict(delivered) and
+                 f"body.smime-identifier={carol.address}" in
+                 a.verdict(delivered),
+                 "A's gateway says smime=pass, and that it is Carol's")
+    report.check(delivered.body == entity.partition(b"\r\n\r\n")[2],
+                 "Alice receives Carol's text byte for byte")
+    report.check(a.milter.wait_log(
+        f"from=<{carol.address}> action=decrypt .*decrypted=yes "
+        "removed=signature signature=pass gateway_verified=yes"),
+                 "and A's log says decrypted, verified, signature removed")
+
+
 def demonstrate(report):
     a, b = setting_up(report)
     mallory = Pki("mallory").leaf("mallory", dns=["evil.example"],
                                   subject="/O=Evil/CN=evil.example")
     b.learn_certificate(report, "evil", readable(mallory.cert))
+    carol = Consumer("carol")
+    a.learn_certificate(report, "carol", readable(carol.certificate.cert))
+    a.postfix.route("consumer.example", carol.server.port)
     to_a, to_b = wire_to(a), wire_to(b)
     a.start(to_b, b)
     b.start(to_a, a)
@@ -333,6 +481,9 @@ def demonstrate(report):
     b_to_a(report, a, b, to_a)
     altered(report, a, b, passed)
     spoofed(report, b, mallory)
+    triple(report, a, b, to_a, to_b)
+    to_consumer(report, a, carol)
+    from_consumer(report, a, carol)
     for organisation in (a, b):
         organisation.milter.kill()  # a friendly end takes it five seconds
 

@@ -73,13 +73,16 @@ decode_run(const unsigned char *in, size_t n, unsigned char *out)
 {
 	size_t i = 0;
 
-	for (; n - i >= 8; i += 8, out += 6) {
+	/* Six bytes are stored as eight: more than two will follow. */
+	for (; n - i >= 12; i += 8, out += 6) {
 		uint32_t a = four(in + i), b = four(in + i + 4);
+		uint64_t both;
 
 		if ((a & b) >> 24 != ALL_GOOD)
 			break;
-		put_three(out, a);
-		put_three(out + 3, b);
+		both = (uint64_t)a << 40 | (uint64_t)(b & 0xffffff) << 16;
+		both = htobe64(both);
+		memcpy(out, &both, sizeof(both));
 	}
 	for (; n - i >= 4; i += 4, out += 3) {
 		uint32_t a = four(in + i);
@@ -178,6 +181,10 @@ base64_decode(
 			out += run / 4 * 3;
 			if (i == n)
 				break;
+			if (n - i >= 2 && p[i] == '\r' && p[i + 1] == '\n') {
+				i += 2;
+				continue;
+			}
 		}
 		out += decode_one(d, p[i++], out);
 	}

@@ -261,14 +261,21 @@ log_report(const struct report *r, const struct message *m, int64_t began)
 	buf_clear(&line);
 }
 
+static bool
+tell_progress(void *ctx)
+{
+	return smfi_progress(ctx) == MI_SUCCESS;
+}
+
 /* A split message: its copies go out before Postfix gets an answer. */
 static void
-send_copies(struct connection *c, struct report *r)
+send_copies(SMFICTX *ctx, struct connection *c, struct report *r)
 {
 	struct error err = {0};
 
 	if (!report_is_split(r) || r->outcome.kind != OUTCOME_DISCARD ||
-	    reinject_send(reinjector, c->m, r, &c->marks, &err))
+	    reinject_send(reinjector, c->m, r, tell_progress, ctx, &c->marks,
+	    &err))
 		return;
 	log_error("%s: %s", c->m->queue_id, err.text);
 	outcome_tempfail(&r->outcome, "4.3.0",
@@ -311,7 +318,7 @@ on_end_of_message(SMFICTX *ctx)
 		answer = answer_failure(ctx, c);
 	} else {
 		pipeline_run(gateway, c->m, &options, &r);
-		send_copies(c, &r);
+		send_copies(ctx, c, &r);
 		log_report(&r, c->m, began);
 		count(&r);
 		smfi_progress(ctx);

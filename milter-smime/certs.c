@@ -1,11 +1,65 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "certs.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/x509_facts.h"
 #include "trust.h"
+
+#define REMEMBERED 256
+
+/*
+ * How certificates were judged within this second against these CAs and
+ * CRLs, at a place that the fingerprint says: verifying a chain takes
+ * longer than encrypting a mail.
+ */
+struct judged {
+	char fingerprint[65];
+	unsigned long generation; /* of the CA list */
+	time_t at;
+	bool check_revocation;
+	struct trust_result result;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct judged judged[REMEMBERED];
+
+static bool
+is_same(const struct judged *a, const struct judged *b)
+{
+	return a->at == b->at && a->generation == b->generation &&
+	    a->check_revocation == b->check_revocation &&
+	    strcmp(a->fingerprint, b->fingerprint) == 0;
+}
+
+static void
+check(const struct ca_snapshot *ca, const struct trust_request *request,
+    struct trust_result *result)
+{
+	struct judged now = {.generation = ca->generation, .at = request->at,
+		.check_revocation = request->check_revocation};
+	struct judged *place;
+	bool found;
+
+	x509_fingerprint(request->cert, now.fingerprint);
+	place = &judged[strtoul(now.fingerprint + 60, NULL, 16) %
+	    REMEMBERED];
+	pthread_mutex_lock(&lock);
+	found = is_same(place, &now);
+	*result = place->result;
+	pthread_mutex_unlock(&lock);
+	if (found)
+		return;
+	memset(result, 0, sizeof(*result));
+	trust_check(ca, request, result);
+	now.result = *result;
+	pthread_mutex_lock(&lock);
+	*place = now;
+	pthread_mutex_unlock(&lock);
+}
 
 /* NULL when the certificate may be used; else why not, free(3). */
 static char *
@@ -13,7 +67,7 @@ problem(const struct certs_rules *rules, const struct ca_snapshot *ca,
     const struct cert_record *r, bool *temporary)
 {
 	const EVP_PKEY *key = X509_get0_pubkey(r->cert);
-	struct trust_result result = {0};
+	struct trust_result result;
 	struct trust_request request = {
 		.purpose = TRUST_RECIPIENT,
 		.cert = r->cert,
@@ -23,7 +77,7 @@ problem(const struct certs_rules *rules, const struct ca_snapshot *ca,
 		.check_revocation = rules->check_revocation,
 	};
 
-	trust_check(ca, &request, &result);
+	check(ca, &request, &result);
 	*temporary |= result.temporary;
 	if (result.chain != CHECK_GOOD || result.revocation == CHECK_BAD ||
 	    result.temporary)

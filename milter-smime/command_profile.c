@@ -23,6 +23,10 @@ profile_json(const char *name, const struct sending_profile_settings *p)
 	static const char *const digests[] = {"sha256", "sha384", "sha512"};
 	static const char *const rules[] = {"rfc8550", "strict"};
 	static const char *const no_keys[] = {"bounce", "drop", "split"};
+	static const char *const transports[] = {
+		"auto", "rsa-pkcs1", "rsa-oaep"};
+	static const char *const rsa[] = {"pkcs1", "pss"};
+	static const char *const hidden[] = {"separate", "together"};
 	json_t *j = json_object();
 
 	json_object_set_new(j, "name", json_string(name));
@@ -38,6 +42,12 @@ profile_json(const char *name, const struct sending_profile_settings *p)
 	json_object_set_new(j, "no_key", json_string(no_keys[p->no_key]));
 	json_object_set_new(j, "cipher",
 	    json_string(smime_cipher_name(p->cipher)));
+	json_object_set_new(j, "key_transport",
+	    json_string(transports[p->key_transport]));
+	json_object_set_new(j, "rsa_signature",
+	    json_string(rsa[p->rsa_signature]));
+	json_object_set_new(j, "hidden_recipients",
+	    json_string(hidden[p->hidden_recipients]));
 	return j;
 }
 
@@ -142,6 +152,44 @@ milter_name(const char *listen)
 	return mem_strdup(listen);
 }
 
+#define BOUNCE_FILTER "error:5.7.1 not delivered: no way to protect it for " \
+    "this recipient; see the mail log of $myhostname"
+
+/*
+ * A listener for copies; filter, if any, is what becomes of them.  In
+ * master.cf a value with blanks stands in braces.
+ */
+static void
+print_listener(const char *url, const char *syslog_name, const char *filter)
+{
+	const char *smtp = "smtp://", *unix_socket = "unix:";
+
+	if (strncmp(url, unix_socket, strlen(unix_socket)) == 0) {
+		printf("# %s: not by TCP, so not a listener to be written "
+		    "here\n", url);
+		return;
+	}
+	printf("%s inet n - y - - smtpd\n"
+	    "  -o syslog_name=%s\n"
+	    "  -o smtpd_milters=\n", strncmp(url, smtp, strlen(smtp)) == 0 ?
+	    url + strlen(smtp) : url + strcspn(url, ":") + 1, syslog_name);
+	if (filter != NULL)
+		printf("  -o { content_filter = %s }\n", filter);
+	printf("  -o mynetworks=127.0.0.0/8,[::1]/128\n"
+	    "  -o smtpd_client_restrictions=permit_mynetworks,reject\n"
+	    "  -o smtpd_helo_restrictions=\n"
+	    "  -o smtpd_sender_restrictions=\n"
+	    "  -o smtpd_relay_restrictions=permit_mynetworks,reject\n"
+	    "  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n"
+	    "  -o smtpd_data_restrictions=\n"
+	    "  -o smtpd_end_of_data_restrictions=\n"
+	    "  -o smtpd_tls_security_level=none\n"
+	    "  -o smtpd_client_connection_rate_limit=0\n"
+	    "  -o smtpd_recipient_limit=100000\n"
+	    "  -o message_size_limit=0\n"
+	    "  -o cleanup_service_name=cleanup-reinject\n");
+}
+
 int
 command_postfix_config(const struct settings *s, int argc, char **argv)
 {
@@ -160,5 +208,17 @@ command_postfix_config(const struct settings *s, int argc, char **argv)
 	    "listener:submission matches\n"
 	    "#   -o milter_macro_daemon_name=submission\n", name);
 	free(name);
+	printf("# master.cf: copies of split messages; with those milters "
+	    "that stand behind ours,\n"
+	    "# as DKIM signers, and never with ours\n");
+	print_listener(own->reinject, "postfix/reinject", NULL);
+	printf("# master.cf: copies that go back to their sender\n");
+	print_listener(own->reinject_bounce, "postfix/reinject-bounce",
+	    BOUNCE_FILTER);
+	printf("# master.cf: both without a limit of size, for what is "
+	    "encrypted is larger\n"
+	    "cleanup-reinject unix n - y - 0 cleanup\n"
+	    "  -o syslog_name=postfix/reinject\n"
+	    "  -o message_size_limit=0\n");
 	return EX_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "entity.h"
 
-#include <stdint.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,22 +21,61 @@ struct scan {
 	size_t count8;
 };
 
+/* How many bytes of each kind; counted in vectors, for bodies are long. */
+struct tally {
+	size_t high, nul, cr, lf;
+};
+
+typedef unsigned char lanes __attribute__((vector_size(16)));
+
 static size_t
-count_eight_bit(const char *p, size_t n)
+sum(lanes v)
 {
-	size_t count = 0, i = 0;
+	size_t n = 0;
 
-	for (; i + 8 <= n; i += 8) {
-		uint64_t w;
+	for (size_t i = 0; i < sizeof(v); i++)
+		n += v[i];
+	return n;
+}
 
-		memcpy(&w, p + i, 8);
-		w &= UINT64_C(0x8080808080808080);
-		if (w != 0)
-			count += (size_t)__builtin_popcountll(w);
+/* As many vectors as a lane can count. */
+static void
+tally_block(const char *p, size_t nvectors, struct tally *t)
+{
+	lanes high = {0}, nul = {0}, cr = {0}, lf = {0}, v;
+
+	for (size_t i = 0; i < nvectors; i++) {
+		memcpy(&v, p + i * sizeof(v), sizeof(v));
+		high += v >> 7;
+		nul -= (lanes)(v == 0);
+		cr -= (lanes)(v == '\r');
+		lf -= (lanes)(v == '\n');
 	}
-	for (; i < n; i++)
-		count += (unsigned char)p[i] >> 7;
-	return count;
+	t->high += sum(high);
+	t->nul += sum(nul);
+	t->cr += sum(cr);
+	t->lf += sum(lf);
+}
+
+static void
+tally_bytes(const char *p, size_t n, struct tally *t)
+{
+	memset(t, 0, sizeof(*t));
+	while (n >= sizeof(lanes)) {
+		size_t nvectors = n / sizeof(lanes);
+
+		if (nvectors > UCHAR_MAX)
+			nvectors = UCHAR_MAX;
+		tally_block(p, nvectors, t);
+		p += nvectors * sizeof(lanes);
+		n -= nvectors * sizeof(lanes);
+	}
+	for (size_t i = 0; i < n; i++) {
+		t->high += (unsigned char)p[i] >> 7;
+		t->nul += p[i] == '\0';
+		t->cr += p[i] == '\r';
+		t->lf += p[i] == '\n';
+	}
 }
 
 static void
@@ -48,31 +87,62 @@ scan_line(const char *p, size_t n, struct scan *s)
 		s->blank_end = true;
 	if (n >= 5 && p[0] == 'F' && memcmp(p, "From ", 5) == 0)
 		s->from_line = true;
-	if (!s->bare_cr && memchr(p, '\r', n) != NULL)
-		s->bare_cr = true;
+}
+
+/*
+ * Looks at every line; returns how many end in CRLF.  Base64 is lines of
+ * one length: with guess, a line is first looked for where it then ends.
+ * *nlf says how many were found, which are all but for bad guesses.
+ */
+static size_t
+scan_lines(const char *p, size_t n, bool guess, struct scan *s, size_t *nlf)
+{
+	size_t off = 0, pairs = 0, last = 0, len = 0, next;
+
+	for (*nlf = 0; off < n; off = next) {
+		size_t text;
+
+		next = off + len;
+		if (!guess || len == 0 || len != last || next > n ||
+		    p[next - 1] != '\n') {
+			const char *nl = memchr(p + off, '\n', n - off);
+
+			next = nl == NULL ? n : (size_t)(nl - p) + 1;
+		}
+		last = len;
+		len = next - off;
+		text = len;
+		if (p[next - 1] == '\n') {
+			++*nlf;
+			text--;
+			if (text > 0 && p[next - 2] == '\r') {
+				text--;
+				pairs++;
+			}
+		}
+		scan_line(p + off, text, s);
+	}
+	return pairs;
 }
 
 static void
 scan_bytes(const char *p, size_t n, struct scan *s)
 {
-	size_t off = 0;
+	struct tally t;
+	size_t pairs, nlf;
 
 	memset(s, 0, sizeof(*s));
-	s->count8 = count_eight_bit(p, n);
-	s->eight_bit = s->count8 > 0;
-	s->nul = n > 0 && memchr(p, '\0', n) != NULL;
-	while (off < n) {
-		const char *nl = memchr(p + off, '\n', n - off);
-		size_t end = nl == NULL ? n : (size_t)(nl - p);
-		size_t text = end;
-
-		if (nl != NULL && text > off && p[text - 1] == '\r')
-			text--;
-		else if (nl != NULL)
-			s->bare_lf = true;
-		scan_line(p + off, text - off, s);
-		off = nl == NULL ? n : end + 1;
+	tally_bytes(p, n, &t);
+	pairs = scan_lines(p, n, true, s, &nlf);
+	if (nlf != t.lf) {
+		memset(s, 0, sizeof(*s));
+		pairs = scan_lines(p, n, false, s, &nlf);
 	}
+	s->count8 = t.high;
+	s->eight_bit = t.high > 0;
+	s->nul = t.nul > 0;
+	s->bare_cr = t.cr > pairs;
+	s->bare_lf = t.lf > pairs;
 }
 
 static bool
@@ -129,11 +199,13 @@ entity_from_message(const struct message *m, struct entity *e,
 {
 	const char *body = spool_data(m->body);
 	size_t n = spool_len(m->body), fields = 0;
+	struct tally t;
 
-	if (message_header(m, "Content-Type", 0) == NULL)
+	if (message_header(m, "Content-Type", 0) == NULL) {
+		tally_bytes(body, n, &t);
 		buf_printf(&e->head, "Content-Type: text/plain; charset=%s\r\n",
-		    count_eight_bit(body, n) == 0 ? "us-ascii" :
-						    "unknown-8bit");
+		    t.high == 0 ? "us-ascii" : "unknown-8bit");
+	}
 	for (size_t i = 0; i < m->nheaders; i++) {
 		if (strncasecmp(m->headers[i].name, "Content-", 8) != 0)
 			continue;
@@ -234,29 +306,52 @@ copy_checked(struct canon *c, size_t off, size_t len)
 	copy_span(c, off, len);
 }
 
-/* Lines without the blanks at their ends. */
+/* Small writes, in blocks. */
+struct block {
+	struct spool *out;
+	struct error *err;
+	char data[16384];
+	size_t n;
+	bool ok;
+};
+
+static void
+put_block(struct block *b, const char *p, size_t n)
+{
+	if (b->n + n > sizeof(b->data)) {
+		b->ok = b->ok && spool_write(b->out, b->data, b->n, b->err);
+		b->n = 0;
+	}
+	if (n > sizeof(b->data)) {
+		b->ok = b->ok && spool_write(b->out, p, n, b->err);
+		return;
+	}
+	memcpy(b->data + b->n, p, n);
+	b->n += n;
+}
+
+/* Lines (their ends are CRLF) without the blanks at their ends. */
 static struct spool *
 trim_lines(struct canon *c, const char *p, size_t n)
 {
 	struct spool *s = spool_new(c->place);
-	size_t from = 0, text;
+	struct block b = {.out = s, .err = c->err, .ok = true};
 
-	for (size_t off = 0; off < n; off++) {
-		bool end = off + 1 == n || p[off + 1] == '\r';
+	for (size_t off = 0; off < n;) {
+		const char *cr = memchr(p + off, '\r', n - off);
+		size_t end = cr == NULL ? n : (size_t)(cr - p), text = end;
 
-		if (!end || (p[off] != ' ' && p[off] != '\t'))
-			continue;
-		for (text = off; text > from && (p[text - 1] == ' ' ||
-		    p[text - 1] == '\t'); text--)
-			;
-		if (!spool_write(s, p + from, text - from, c->err))
-			goto fail;
-		from = off + 1;
+		while (text > off && (p[text - 1] == ' ' ||
+		    p[text - 1] == '\t'))
+			text--;
+		put_block(&b, p + off, text - off);
+		if (cr != NULL)
+			put_block(&b, "\r\n", 2);
+		off = cr == NULL ? n : end + 2;
 	}
-	if (spool_write(s, p + from, n - from, c->err) &&
+	if (b.ok && spool_write(s, b.data, b.n, c->err) &&
 	    spool_finish(s, c->err))
 		return s;
-fail:
 	spool_free(&s);
 	return NULL;
 }
@@ -492,6 +587,12 @@ put_leaf(struct canon *c, const struct mime_part *part)
 	enum mime_encoding from = mime_encoding(head, nhead), to;
 	struct scan s;
 
+	if (!part->has_body) {
+		/* Header lines alone: a new one would give them a body. */
+		put_head(c, part, MIME_OTHER);
+		c->left |= is_wide(from);
+		return true;
+	}
 	scan_bytes(body, part->body.len, &s);
 	if (!is_hard(&s) && !s.blank_end && !s.from_line) {
 		put_head(c, part, is_wide(from) ? MIME_7BIT : MIME_OTHER);

@@ -48,13 +48,16 @@ bool entity_from_bytes(const char *p, size_t n, struct entity *e,
  * and 7-bit, part by part, through nested multiparts and embedded
  * messages.  Leaves with 8-bit bytes, NUL, a CR or LF alone, lines over
  * 998 octets, blanks at line ends or lines that start with `From ` are
- * encoded anew; already signed inner parts (multipart/signed) and all that
- * is in order stay byte for byte.
+ * encoded anew; transport padding on delimiter lines goes; already signed
+ * inner parts (multipart/signed) and all that is in order stay byte for
+ * byte.
  *
- * What cannot be made so without changing what it means (8-bit bytes in
- * an inner signed part or outside any part, too deep or too many parts,
- * header lines over 998) is left, and *left says so: such an entity
- * survives transport only inside an opaque signature.
+ * What cannot be made so without changing what it means (8-bit bytes, or
+ * only the label 8bit, in an inner signed part; 8-bit bytes outside any
+ * part, in an unknown encoding or under two Content-Type fields; too deep
+ * or too many parts; header lines over 998) is left, and *left says so:
+ * such an entity survives transport only inside an opaque signature.
+ * Header lines may hold 8-bit bytes and blanks at their ends.
  */
 bool entity_canonicalise(struct entity *e, const struct spool_place *place,
     bool *left, struct error *err) __attribute__((warn_unused_result));

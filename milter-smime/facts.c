@@ -73,8 +73,7 @@ static bool
 find_cert(const struct certs_rules *rules, const struct recipient *to,
     struct recipient_facts *r, struct error *err)
 {
-	struct x509_facts *facts;
-	char *reason = NULL;
+	char fingerprint[65], *reason = NULL;
 
 	if (to->address.local == NULL || to->address.domain[0] == '\0') {
 		r->no_cert = mem_printf("%.200s is no full address", to->text);
@@ -86,9 +85,8 @@ find_cert(const struct certs_rules *rules, const struct recipient *to,
 	if (r->cert == NULL) {
 		r->no_cert = mem_printf("%.200s: %s", to->text, reason);
 	} else {
-		facts = x509_facts_new(r->cert);
-		r->fingerprint = mem_strdup(facts->fingerprint);
-		x509_facts_free(facts);
+		x509_fingerprint(r->cert, fingerprint);
+		r->fingerprint = mem_strdup(fingerprint);
 	}
 	free(reason);
 	return true;

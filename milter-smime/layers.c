@@ -48,6 +48,26 @@ verify(struct layer *l, const struct gateway *g,
 	    from->problem, &g->place, &l->verdict, &l->content, err);
 }
 
+/*
+ * With a wrong key, one padding in 256 is right by chance; what comes out
+ * then does not start like text, as header fields do.
+ */
+static bool
+is_plausible(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n && i < 256; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		if (c == '\n' && (i == 0 || p[i - 1] == '\n' ||
+		    (p[i - 1] == '\r' && (i == 1 || p[i - 2] == '\n'))))
+			return true; /* the blank line: any bytes follow */
+		if (c != '\t' && c != '\r' && c != '\n' &&
+		    (c < ' ' || c == 0x7f))
+			return false;
+	}
+	return true;
+}
+
 /* Opens one layer; next is what it carries, unless it stays closed. */
 static bool
 open_layer(struct layer *l, const struct gateway *g,
@@ -61,8 +81,11 @@ open_layer(struct layer *l, const struct gateway *g,
 		    &l->plain, err))
 			return false;
 		*opened = l->plain != NULL &&
+		    is_plausible(spool_data(l->plain), spool_len(l->plain)) &&
 		    entity_from_bytes(spool_data(l->plain),
 		    spool_len(l->plain), next, &ignored);
+		if (!*opened) /* like what no key opened (no oracle) */
+			spool_free(&l->plain);
 		return true;
 	}
 	if (!verify(l, g, from, err))
@@ -70,6 +93,24 @@ open_layer(struct layer *l, const struct gateway *g,
 	*opened = l->content.data != NULL && entity_from_bytes(
 	    l->content.data, l->content.len, next, &ignored);
 	return true;
+}
+
+/*
+ * What is innermost by now.  A signature in parts that no mail server has
+ * seen is judged as it would be delivered: some encrypt with LF for line
+ * ends what they have signed with CRLF (RFC 8551 3.1.1).
+ */
+static bool
+find_kind(struct layers *l, const struct gateway *g, struct smime_kind *k,
+    struct error *err)
+{
+	if (!smime_kind_find(&l->innermost, &g->place, k, err))
+		return false;
+	if (l->n == 0 || k->form != SMIME_MULTIPART_SIGNED)
+		return true;
+	smime_kind_clear(k);
+	return entity_clean(&l->innermost, &g->place, err) &&
+	    smime_kind_find(&l->innermost, &g->place, k, err);
 }
 
 /* One more layer, when what is innermost by now is one. */
@@ -82,7 +123,7 @@ peel(struct layers *l, const struct gateway *g,
 	struct entity next;
 
 	*opened = false;
-	if (!smime_kind_find(&l->innermost, &g->place, &layer->kind, err))
+	if (!find_kind(l, g, &layer->kind, err))
 		return false;
 	if (!smime_kind_is_gateway(&layer->kind)) {
 		smime_kind_clear(&layer->kind);
@@ -105,26 +146,33 @@ peel(struct layers *l, const struct gateway *g,
 	return true;
 }
 
-/* A signature around others counts by everything but its identity. */
+/* Does all hold, but for the signer being somebody else? */
 static bool
-outer_holds(const struct verdict *v)
+is_of_another(const struct verdict *v)
 {
-	return v->signature == SIGNATURE_PASS || (v->digest == CHECK_GOOD &&
-	    v->chain == CHECK_GOOD && v->revocation != CHECK_BAD &&
-	    v->signature == SIGNATURE_FAIL && v->identity == CHECK_BAD);
+	return v->digest == CHECK_GOOD && v->chain == CHECK_GOOD &&
+	    v->revocation != CHECK_BAD && v->signature == SIGNATURE_FAIL &&
+	    v->identity == CHECK_BAD;
 }
 
+/*
+ * All signatures must hold, one must be the sender's: but who signs what is
+ * sealed, having signed nothing inside, may never have seen it.
+ */
 static void
-add_signature(struct verdict *sum, struct layer *layer)
+add_signature(struct verdict *sum, struct layer *layer, bool sealed)
 {
 	struct verdict *v = &layer->verdict;
 
 	if (v->signature == SIGNATURE_NONE)
 		return;
-	if (sum->signature == SIGNATURE_NONE) {
-		*sum = *v; /* the innermost */
+	if (sum->signature == SIGNATURE_NONE ||
+	    (!sealed && is_of_another(sum) && !is_of_another(v))) {
+		verdict_clear(sum);
+		*sum = *v;
 		memset(v, 0, sizeof(*v));
-	} else if (sum->signature == SIGNATURE_PASS && !outer_holds(v)) {
+	} else if (sum->signature == SIGNATURE_PASS &&
+	    v->signature != SIGNATURE_PASS && !is_of_another(v)) {
 		sum->signature = v->signature;
 		snprintf(sum->reason, sizeof(sum->reason),
 		    "outer signature: %.230s", v->reason);
@@ -134,12 +182,14 @@ add_signature(struct verdict *sum, struct layer *layer)
 static void
 sum_up(struct layers *l, bool judge, struct verdict *v)
 {
-	bool closed = false;
+	bool closed = false, sealed = false;
 
 	for (size_t i = l->n; i-- > 0;) {
 		struct layer *layer = &l->v[i];
 
-		add_signature(v, layer);
+		add_signature(v, layer, sealed);
+		sealed |= smime_kind_is_encrypted(&layer->kind) &&
+		    v->signature != SIGNATURE_NONE;
 		closed |= smime_kind_is_encrypted(&layer->kind) &&
 		    layer->plain == NULL;
 	}

@@ -46,8 +46,10 @@ void layers_clear(struct layers *l);
 
 /*
  * Takes the message's entity over and takes it apart; with judge, opens
- * and verifies and sums up in v: the innermost signature speaks for the
- * content, those around it must hold (their identity may be a gateway's).
+ * and verifies and sums up in v: all signatures must hold, and one signer
+ * be the sender (another may be the sender's gateway, or whose mail it is
+ * that the sender passes on).  The innermost speaks for the content; when
+ * it is another's, the next around it does, unless encryption lies between.
  * Without judge only the outermost layer is recognised.  Fails only with
  * TEMP.
  */

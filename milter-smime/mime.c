@@ -223,6 +223,28 @@ line_end(const char *p, size_t n, size_t off, size_t *text)
 	return nl == NULL ? n : end + 1;
 }
 
+/*
+ * Of the lines from off on, the first that starts with a hyphen: the only
+ * ones that can delimit anything, and few in what is long.
+ */
+static size_t
+next_hyphen_line(const char *p, size_t n, size_t off)
+{
+	size_t at = off;
+
+	while (at < n) {
+		const char *hyphen = memchr(p + at, '-', n - at);
+
+		if (hyphen == NULL)
+			return n;
+		at = (size_t)(hyphen - p);
+		if (at == off || p[at - 1] == '\n')
+			return at;
+		at++;
+	}
+	return n;
+}
+
 static bool
 is_header_line(const char *p, size_t len)
 {
@@ -382,16 +404,15 @@ mime_split(const char *body, size_t n, const char *boundary,
     struct mime_span *parts, size_t max, bool *closed)
 {
 	size_t nboundary = strlen(boundary), count = 0, start = 0;
-	size_t off = 0, text, next;
+	size_t off, text, next;
 	bool inside = false;
 
 	*closed = false;
-	for (; off < n && !*closed; off = next) {
+	for (off = next_hyphen_line(body, n, 0); off < n && !*closed;
+	    off = next_hyphen_line(body, n, next)) {
 		enum delimiter d;
 
 		next = line_end(body, n, off, &text);
-		if (body[off] != '-')
-			continue;
 		d = match_delimiter(body + off, text - off, boundary,
 		    nboundary);
 		if (d == NO_DELIMITER)
@@ -633,6 +654,10 @@ mime_parse(const char *head, size_t nhead, const char *body, size_t nbody,
 	w.open[w.nopen++] = 0;
 	begin_body(&w, head, nhead, 0);
 	for (off = 0; off < nbody; off = next) {
+		if (!w.in_head)
+			off = next_hyphen_line(body, nbody, off);
+		if (off == nbody)
+			break;
 		next = line_end(body, nbody, off, &text);
 		on_line(&w, off, text, next);
 	}

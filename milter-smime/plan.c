@@ -151,8 +151,9 @@ begin(struct draft *draft, const struct plan_facts *f,
 	d->recipients = mem_array(f->nrecipients, sizeof(*d->recipients));
 	d->verify = f->verify;
 	d->decrypt = f->verify && f->decrypted;
+	/* Around what stays closed (S12) it stays, too. */
 	d->remove_signature = f->verify && f->verified && f->is_signed &&
-	    f->remove_signature;
+	    (!f->is_encrypted || f->decrypted) && f->remove_signature;
 	d->sign = t->sign;
 	d->encrypt = t->encrypt;
 	d->sign_outside = t->sign_outside;

@@ -19,6 +19,7 @@
 #include "smime_settings.h"
 
 #define MARK_LIFE (24 * 60 * 60)
+#define DRAFT ".new"
 
 struct reinjector {
 	const struct postseal_settings *common;
@@ -39,7 +40,7 @@ remove_old(const char *directory)
 	if (d == NULL)
 		return;
 	while ((e = readdir(d)) != NULL)
-		if (strlen(e->d_name) == 64 &&
+		if (strlen(e->d_name) >= 64 &&
 		    fstatat(dirfd(d), e->d_name, &st,
 		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 		    st.st_mtime < clock_now() - MARK_LIFE)
@@ -62,6 +63,29 @@ feed_text(EVP_MD_CTX *md, const char *text)
 }
 
 /*
+ * Fields that are the same when the message comes again.  Those that
+ * milters before us add may hold the time; a Message-ID that Postfix gave
+ * the message for want of one holds the queue id, and the Date that it gave
+ * is the time.
+ */
+static bool
+identifies(const struct message *m, const struct header *h)
+{
+	static const char *const names[] = {"From", "Sender", "Reply-To", "To",
+		"Cc", "Subject", "In-Reply-To", "References", NULL};
+
+	if (strcasecmp(h->name, "Message-ID") == 0)
+		return m->queue_id[0] == '\0' ||
+		    strstr(h->value, m->queue_id) == NULL;
+	if (strcasecmp(h->name, "Date") == 0)
+		return message_header(m, "Message-ID", 0) == NULL;
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (strcasecmp(h->name, names[i]) == 0)
+			return true;
+	return strncasecmp(h->name, "Content-", 8) == 0;
+}
+
+/*
  * The copy itself differs each time (session keys), so what identifies it
  * is the message it is made of and what was to be done.
  */
@@ -77,6 +101,8 @@ mark_path(const struct reinjector *r, const struct message *m,
 	if (md == NULL || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
 		abort();
 	for (size_t i = 0; i < m->nheaders; i++) {
+		if (!identifies(m, &m->headers[i]))
+			continue;
 		feed_text(md, m->headers[i].name);
 		feed_text(md, m->headers[i].value);
 	}
@@ -102,18 +128,36 @@ is_marked(const char *path)
 	    st.st_mtime >= clock_now() - MARK_LIFE;
 }
 
+/*
+ * The file is made before the copy goes out, so that a full disk is known
+ * in time; its final name is what marks.
+ */
+static bool
+prepare_mark(const char *path, struct error *err)
+{
+	char *draft = mem_printf("%s" DRAFT, path);
+	int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
+	    O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		error_errno(err, "cannot write %s", draft);
+	else
+		close(fd);
+	free(draft);
+	return fd >= 0;
+}
+
 static bool
 set_mark(const struct reinjector *r, const char *path, struct error *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
-	    O_NOFOLLOW, 0600);
+	char *draft = mem_printf("%s" DRAFT, path);
+	bool done = rename(draft, path) == 0;
 	int dir;
 
-	if (fd < 0)
-		return error_errno(err, "cannot write %s", path);
-	futimens(fd, NULL);
-	fsync(fd);
-	close(fd);
+	free(draft);
+	if (!done)
+		return error_errno(err, "cannot make %s", path);
+	utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
 	dir = open(r->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0) {
 		fsync(dir);
@@ -287,7 +331,8 @@ connect_for(struct reinjector *r, struct connections *c,
 
 bool
 reinject_send(struct reinjector *r, const struct message *m,
-    const struct report *report, struct strvec *marks, struct error *err)
+    const struct report *report, reinject_progress *progress,
+    void *context, struct strvec *marks, struct error *err)
 {
 	struct connections c = {NULL, NULL};
 	bool ok = true;
@@ -301,8 +346,12 @@ reinject_send(struct reinjector *r, const struct message *m,
 
 		if (!is_marked(path)) {
 			client = connect_for(r, &c, d, err);
-			ok = client != NULL && send_copy(client, m, d,
-			    &copy->outcome, err) && set_mark(r, path, err);
+			ok = client != NULL && prepare_mark(path, err) &&
+			    send_copy(client, m, d, &copy->outcome, err) &&
+			    set_mark(r, path, err);
+			if (ok && !progress(context))
+				ok = error_temp(err, "the mail server gave "
+				    "up waiting");
 		}
 		if (ok)
 			strvec_add(marks, path);

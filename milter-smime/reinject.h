@@ -28,12 +28,17 @@ struct reinjector *reinject_open(const struct settings *s,
     struct error *err);
 void reinject_close(struct reinjector **r);
 
+/* Tells the client that we are at work; false: it no longer waits. */
+typedef bool reinject_progress(void *context);
+
 /*
  * Sends all copies of the report, or fails: then the whole message must be
- * tempfailed, whatever the kind of err.  Adds the marks to `marks`.
+ * tempfailed, whatever the kind of err.  Adds the marks to `marks`.  A
+ * client that gave up in between is a failure: it will come again.
  */
 bool reinject_send(struct reinjector *r, const struct message *m,
-    const struct report *report, struct strvec *marks, struct error *err)
+    const struct report *report, reinject_progress *progress,
+    void *context, struct strvec *marks, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Postfix knows: the marks have done their work. Empties the list. */

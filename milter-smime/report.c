@@ -155,7 +155,8 @@ report_log_delivery(const struct report *r, const struct message *m,
 	const struct delivery *d;
 	const struct copy *c = NULL;
 
-	if (i >= r->plan.n || r->plan.n < 2)
+	if (i >= r->plan.n || r->plan.n < 2 ||
+	    r->outcome.kind == OUTCOME_TEMPFAIL)
 		return false;
 	d = &r->plan.deliveries[i];
 	for (size_t n = 0; n < r->ncopies; n++)

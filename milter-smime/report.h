@@ -54,7 +54,7 @@ void report_log_line(const struct report *r, const struct message *m,
 
 /*
  * Of a split message, one line for each delivery: `delivery=2/3 …`.  False
- * when there is no i-th, or the message was not split.
+ * when there is no i-th, or the message was not split, or comes again.
  */
 bool report_log_delivery(const struct report *r, const struct message *m,
     size_t i, struct buf *line);

@@ -33,9 +33,9 @@ struct smime_kind {
 /*
  * Decodes and walks the CMS object too.  A message that only looks like
  * S/MIME (its body is no CMS object at all, or application/octet-stream
- * named .p7m holds something else) is SMIME_NOT; one that claims to be and is broken has its form and
- * `malformed` set.  Fails only with TEMP (no room).  The body of e must be
- * one piece.
+ * named .p7m holds something else) is SMIME_NOT; one that claims to be and
+ * is broken has its form and `malformed` set.  Fails only with TEMP (no
+ * room).  The body of e must be one piece.
  */
 bool smime_kind_find(const struct entity *e, const struct spool_place *place,
     struct smime_kind *k, struct error *err)

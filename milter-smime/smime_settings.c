@@ -39,7 +39,7 @@ static const struct param milter_params[] = {
 	 .def = "sqlite:/var/lib/postseal/smime/keys.db",
 	 .help = "Store of other people's certificates."},
 	{.name = "spill_at", .type = PARAM_SIZE, .offset = AT(spill_at),
-	 .def = "1M", .min = 4096, .max = 1 << 30,
+	 .def = "16M", .min = 4096, .max = 1 << 30,
 	 .help = "Bytes of a message kept in memory before a temporary file "
 		 "is used."},
 	{.name = "trust", .type = PARAM_ENUM, .offset = AT(trust),

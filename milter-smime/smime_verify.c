@@ -19,6 +19,7 @@ struct finding {
 	bool weak;
 	bool unknown_signer; /* no certificate to check with */
 	char reason[256];
+	char stranger[256]; /* why identity is BAD */
 };
 
 /* Everything of one verification. */
@@ -352,7 +353,8 @@ check_identity(const struct job *j, const struct x509_facts *facts,
 
 	f->identity = CHECK_BAD;
 	if (j->from == NULL) {
-		say(f, "%.200s", j->from_error);
+		snprintf(f->stranger, sizeof(f->stranger), "%.200s",
+		    j->from_error);
 	} else if (x509_facts_cover(facts, j->from) != COVERS_NOT) {
 		f->identity = CHECK_GOOD;
 		return mailaddr_format(j->from);
@@ -362,7 +364,8 @@ check_identity(const struct job *j, const struct x509_facts *facts,
 	else if (facts->domains.n > 0)
 		address = mem_printf("@%s", facts->domains.v[0]);
 	if (j->from != NULL)
-		say(f, "the signer (%.100s) is not the sender",
+		snprintf(f->stranger, sizeof(f->stranger),
+		    "the signer (%.100s) is not the sender",
 		    address == NULL ? facts->subject : address);
 	return address;
 }
@@ -464,7 +467,7 @@ combine(struct verdict *v, const struct finding *findings, int n)
 		    v->signature == SIGNATURE_POLICY) {
 			v->signature = SIGNATURE_FAIL;
 			snprintf(v->reason, sizeof(v->reason), "%s",
-			    stranger == NULL ? "" : stranger->reason);
+			    stranger == NULL ? "" : stranger->stranger);
 		}
 	}
 	v->gateway_verified = v->signature == SIGNATURE_PASS;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,11 +13,34 @@
 
 #include "common/mem.h"
 
+#define SMALL (1 << 20) /* any spool may have as much memory as this */
+
+/*
+ * Areas are where large spools are kept: of spill_at bytes, so that they
+ * need not grow, in huge pages, and kept for the next one: to fault 10 MiB
+ * in by 4 KiB takes as long as to hash them.  The kernel may have their
+ * pages back while they are idle.
+ */
+#define AREAS 3 /* of all spools together */
+#define HUGE_PAGE (2 << 20)
+
+struct area {
+	char *p;
+	size_t size;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct area idle[AREAS];
+	int nidle, nused;
+} areas = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 struct spool {
 	struct spool_place place;
 	char *mem;
 	size_t cap;
 	size_t len;
+	bool is_area; /* mem is one */
 	int fd;	    /* -1 while in memory */
 	char *map;  /* after finish, when on disk */
 	bool finished;
@@ -32,6 +56,60 @@ spool_new(const struct spool_place *place)
 	return s;
 }
 
+/* False when all areas are in use, or there is no memory for one. */
+static bool
+take_area(size_t size, struct area *a)
+{
+	bool found = false;
+
+	*a = (struct area){NULL, 0};
+	pthread_mutex_lock(&areas.lock);
+	if (areas.nused < AREAS && areas.nidle > 0)
+		*a = areas.idle[--areas.nidle];
+	if (a->p != NULL && a->size != size) {
+		munmap(a->p, a->size);
+		a->p = NULL;
+	}
+	if (areas.nused < AREAS && a->p == NULL) {
+		a->p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (a->p != MAP_FAILED)
+			madvise(a->p, size, MADV_HUGEPAGE);
+		a->size = size;
+	}
+	found = a->p != NULL && a->p != MAP_FAILED;
+	areas.nused += found ? 1 : 0;
+	pthread_mutex_unlock(&areas.lock);
+	return found;
+}
+
+static void
+put_area(char *p, size_t size)
+{
+	bool keep;
+
+	keep = madvise(p, size, MADV_FREE) == 0;
+	pthread_mutex_lock(&areas.lock);
+	keep = keep && areas.nidle + --areas.nused < AREAS;
+	if (keep)
+		areas.idle[areas.nidle++] = (struct area){p, size};
+	pthread_mutex_unlock(&areas.lock);
+	if (!keep)
+		munmap(p, size);
+}
+
+static void
+drop_memory(struct spool *s)
+{
+	if (s->is_area)
+		put_area(s->mem, s->cap);
+	else
+		mem_wipe_free(s->mem, s->len);
+	s->mem = NULL;
+	s->cap = 0;
+	s->is_area = false;
+}
+
 void
 spool_free(struct spool **sp)
 {
@@ -43,7 +121,7 @@ spool_free(struct spool **sp)
 		munmap(s->map, s->len);
 	if (s->fd >= 0)
 		close(s->fd);
-	mem_wipe_free(s->mem, s->cap);
+	drop_memory(s);
 	free(s);
 	*sp = NULL;
 }
@@ -93,9 +171,44 @@ spill(struct spool *s, struct error *err)
 	s->fd = open_nameless(s->place.directory, err);
 	if (s->fd < 0 || !write_all(s, s->mem, s->len, err))
 		return false;
-	mem_wipe_free(s->mem, s->cap);
-	s->mem = NULL;
-	s->cap = 0;
+	drop_memory(s);
+	return true;
+}
+
+static bool
+move_to_area(struct spool *s)
+{
+	size_t size = (s->place.spill_at + HUGE_PAGE - 1) & ~(size_t)
+	    (HUGE_PAGE - 1);
+	struct area a;
+
+	if (!take_area(size, &a))
+		return false;
+	if (s->len > 0)
+		memcpy(a.p, s->mem, s->len);
+	drop_memory(s);
+	s->mem = a.p;
+	s->cap = a.size;
+	s->is_area = true;
+	return true;
+}
+
+/* Memory for more bytes; false when they belong into a file. */
+static bool
+make_room(struct spool *s, size_t n)
+{
+	size_t cap = s->cap == 0 ? 4096 : s->cap;
+
+	if (n > s->place.spill_at - s->len)
+		return false;
+	if (s->len + n <= s->cap)
+		return true;
+	if (s->len + n > SMALL)
+		return move_to_area(s);
+	while (cap < s->len + n)
+		cap *= 2;
+	s->mem = mem_resize(s->mem, cap, 1);
+	s->cap = cap;
 	return true;
 }
 
@@ -103,21 +216,13 @@ bool
 spool_write(struct spool *s, const void *p, size_t n, struct error *err)
 {
 	assert(!s->finished);
-	if (s->fd < 0 && n > s->place.spill_at - s->len && !spill(s, err))
+	if (s->fd < 0 && !make_room(s, n) && !spill(s, err))
 		return false;
 	if (s->fd >= 0) {
 		if (!write_all(s, p, n, err))
 			return false;
 		s->len += n;
 		return true;
-	}
-	if (s->len + n > s->cap) {
-		size_t cap = s->cap == 0 ? 4096 : s->cap;
-
-		while (cap < s->len + n)
-			cap *= 2;
-		s->mem = mem_resize(s->mem, cap, 1);
-		s->cap = cap;
 	}
 	if (n > 0)
 		memcpy(s->mem + s->len, p, n);

@@ -22,7 +22,13 @@ from harness.gateway import (GROUPS, PASS_ON, SIGN, Gateway, identities,
                              sign_one, signed_by, with_key)
 from harness.milter_client import MilterClient, divide
 
-CONFIG = GROUPS + PASS_ON + SIGN
+CONFIG = GROUPS.replace("192.0.2.10,", "192.0.2.10, 127.0.0.1,") + \
+    PASS_ON + SIGN
+
+
+def files_in(top):
+    return [os.path.join(where, name) for where, _, names in os.walk(top)
+            for name in names]
 
 
 # --- P4, B1 ------------------------------------------------------------------
@@ -133,8 +139,7 @@ def killed_anywhere(t):
           "mail passes: none lost, none doubled")
     t.ok(all(signed_by(m, one) for m in sink.messages),
          "P4 the sink never sees one unsigned")
-    t.is_(os.listdir(os.path.join(a.milter.state, "smime")), [],
-          "B1 nothing is left on disk")
+    t.is_(files_in(a.milter.state), [], "B1 nothing is left on disk")
 
 
 def killed_under_load(t):
@@ -258,7 +263,7 @@ def spool_full(t):
           "mail passes")
     for _ in range(10):
         a.refusal(big)
-    t.is_(os.listdir(spool), [], "B16 nothing is left behind")
+    t.is_(files_in(spool), [], "B16 nothing is left behind")
     mount.close()
     a.send(big)
     t.is_(identities(sink.wait(3)), [1, 2, 3], "B16 and so does the big one, "
@@ -341,6 +346,9 @@ def besieged(t):
         one.settimeout(20)
         one.connect(path)
         one.sendall(data)
+        # libmilter counts a worker as idle until it wakes: of connections
+        # at the same moment one may wait for another's.
+        time.sleep(0.3)
     for name, data in (
             ("HTTP", b"GET / HTTP/1.0\r\n\r\n"),
             ("a length of 2^32-1", b"\xff\xff\xff\xffO" + b"x" * 1000),
@@ -398,8 +406,8 @@ def half_messages(t, path):
             client.write(client.packet(b"A"))
         t.is_(sign_one(client).answer, "c", "B21 after aborted messages the "
               "next one on the connection is signed")
-    t.is_(sign_one(path).answer, "c", "B21 clients that leave in the middle of "
-          "a message")
+    t.is_(sign_one(path).answer, "c", "B21 clients that leave in the middle "
+          "of a message: others are served")
 
 
 def fuzz(t, milter, hello):

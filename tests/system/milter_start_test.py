@@ -22,7 +22,8 @@ from harness.gateway import (GROUPS, PASS_ON, SIGN, Gateway, identities,
                              sign_one, signed_by, with_key)
 from harness.milter_client import Edited, MilterClient, MilterClosed, divide
 
-CONFIG = GROUPS + PASS_ON + SIGN
+CONFIG = GROUPS.replace("192.0.2.10,", "192.0.2.10, 127.0.0.1,") + \
+    PASS_ON + SIGN
 
 
 # --- starting and stopping ---------------------------------------------------

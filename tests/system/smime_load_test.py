@@ -13,7 +13,7 @@ import threading
 import time
 
 from harness import Milter, Pki, cms_verify, main, standard_config
-from harness.gateway import GROUPS, SIGN, VERIFY, cms_of, mail
+from harness.gateway import GROUPS, PASS_ON, SIGN, VERIFY, cms_of, mail
 from harness.milter_client import MilterClient, divide
 
 MESSAGES = 12000
@@ -131,7 +131,7 @@ def milters(made, sign_mode="detached"):
     signer = Milter(standard_config("gw.a.example") + GROUPS +
                     SIGN.replace("mode = sign\n", "mode = sign\n    "
                                  f"sign_mode = {sign_mode}\n") +
-                    "mail-flow-policy INCOMING { behavior = accept }\n")
+                    PASS_ON)
     pems = "".join(c.pem() for certificates in made for c in certificates)
     trusted = os.path.join(signer.directory, "trusted.pem")
     with open(trusted, "w") as file:

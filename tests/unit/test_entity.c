@@ -7,8 +7,8 @@
 #include "milter-smime/entity.h"
 
 #include <stdlib.h>
+#include <time.h>
 
-#include "common/clock.h"
 #include "mime_check.h"
 #include "tap.h"
 
@@ -20,6 +20,7 @@ static const struct spool_place place = {"/tmp", 1 << 20};
 #define BINARY "Content-Transfer-Encoding: binary\r\n"
 #define BASE64 "Content-Transfer-Encoding: base64\r\n"
 #define QUOTED "Content-Transfer-Encoding: quoted-printable\r\n"
+#define UTF16 "Content-Type: text/plain; charset=utf-16le\r\n"
 #define OCTETS "Content-Type: application/octet-stream\r\n"
 #define MIXED(b) "Content-Type: multipart/mixed; boundary=" b "\r\n"
 #define SIGNED "Content-Type: multipart/signed; boundary=s\r\n"
@@ -108,8 +109,8 @@ static const struct shape shapes[] = {
 	    QUOTED TEXT, "=E9tude\r\n"),
 	BECOMES("two labels that agree become one", TEXT EIGHT EIGHT, "\xe9tu\r\n",
 	    TEXT QUOTED, "=E9tu\r\n"),
-	{.says = "UTF-16 text becomes base64", .head = "Content-Type: text/plain; charset=utf-16le\r\n" BINARY,
-	    .body = "H\0i\0\r\0\n\0", .new_head = "Content-Type: text/plain; charset=utf-16le\r\n" BASE64,
+	{.says = "UTF-16 text becomes base64", .head = UTF16 BINARY,
+	    .body = "H\0i\0\r\0\n\0", .new_head = UTF16 BASE64,
 	    .new_body = "SABpAA0ACgA=\r\n", .n = 8},
 	STAYS("ISO-2022-JP with its escapes stays", TEXT, "\x1b$B%F\x1b(B\r\n"),
 
@@ -176,6 +177,8 @@ static const struct shape shapes[] = {
 	    "--b\r\n\r\nno header\r\n--b--\r\n"),
 	STAYS("a part that ends in its header lines stays", MIXED("b"),
 	    "--b\r\n" TEXT "--b--\r\n"),
+	LEFT("one that says 8bit there is left", MIXED("b"),
+	    "--b\r\n" TEXT EIGHT "--b--\r\n"),
 
 	/* Embedded messages. */
 	STAYS("an embedded message in order stays", MESSAGE,
@@ -271,13 +274,20 @@ try_shape(const struct shape *s)
 	entity_clear(&e);
 }
 
-/* --- sizes ----------------------------------------------------------------- */
+/* --- sizes --------------------------------------------------------------- */
+
+/* Of this process: other work on the machine does not count. */
+static long
+cpu_ms(void)
+{
+	return (long)(clock() / (CLOCKS_PER_SEC / 1000));
+}
 
 static void
 takes(const char *head, const char *text, size_t n, bool want_left,
     const char *says)
 {
-	int64_t start, ms;
+	long start, ms;
 	struct error err = {0};
 	struct entity e;
 	const char *why;
@@ -286,12 +296,12 @@ takes(const char *head, const char *text, size_t n, bool want_left,
 	entity_init(&e);
 	buf_puts(&e.head, head);
 	pieces_add(&e.body, text, n);
-	start = clock_monotonic_ms();
+	start = cpu_ms();
 	ok = entity_canonicalise(&e, &place, &left, &err);
-	ms = clock_monotonic_ms() - start;
+	ms = cpu_ms() - start;
 	check(ok && left == want_left && ms < 1000, "%s", says);
 	if (!ok || left != want_left || ms >= 1000)
-		printf("# %lld ms%s %s\n", (long long)ms,
+		printf("# %ld ms%s %s\n", ms,
 		    left ? ", left" : "", err.text);
 	entity_clear(&e);
 
@@ -353,7 +363,7 @@ test_sizes(void)
 	buf_clear(&b);
 }
 
-/* --- making entities -------------------------------------------------------- */
+/* --- making entities ----------------------------------------------------- */
 
 static struct message *
 message(const char *const fields[][2], const char *body)

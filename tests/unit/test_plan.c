@@ -164,7 +164,7 @@ test_hidden(void)
 	settings_free(s);
 }
 
-/* --- the plan ---------------------------------------------------------------- */
+/* --- the plan ------------------------------------------------------------ */
 
 static struct sending_profile_settings once = {.mode = MODE_SIGN};
 static struct sending_profile_settings twice = {.mode = MODE_SIGN,
@@ -295,6 +295,9 @@ test_signing_plan(void)
 	    "and only when verifying was asked for");
 	plans(FACTS(.verify = true, .is_encrypted = true, .decrypted = true),
 	    "-", "vd:0", "what could be decrypted is");
+	plans(FACTS(.verify = true, .is_signed = true, .is_encrypted = true,
+	    .verified = true, .remove_signature = true), "-", "v:0",
+	    "a signature around what stays closed stays");
 }
 
 static void

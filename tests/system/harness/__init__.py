@@ -24,7 +24,7 @@ Nothing here is shared between processes, so test files run side by side.
 """
 
 from .milter import Milter, directory_for, libexec, program, standard_config
-from .pki import Pki, cms_sign, cms_verify
+from .pki import Pki, cms_decrypt, cms_encrypt, cms_sign, cms_verify
 from .postfix import Postfix, SaslServer
 from .scope import (base_directory, free_port, keep, new_directory, own,
                     wait_for)
@@ -33,7 +33,7 @@ from .tap import Skip, Tap, main
 
 __all__ = [
     "Message", "Milter", "Pki", "Postfix", "SaslServer", "Sink", "Skip",
-    "SmtpClient", "SmtpError", "Tap", "base_directory", "cms_sign",
-    "cms_verify", "crlf", "directory_for", "free_port", "keep", "libexec",
-    "main", "new_directory", "own", "program", "send", "standard_config",
-    "wait_for"]
+    "SmtpClient", "SmtpError", "Tap", "base_directory", "cms_decrypt",
+    "cms_encrypt", "cms_sign", "cms_verify", "crlf", "directory_for",
+    "free_port", "keep", "libexec", "main", "new_directory", "own", "program",
+    "send", "standard_config", "wait_for"]

@@ -5,6 +5,7 @@ short ways to say what mail goes through.
 """
 
 import base64
+import os
 import re
 
 from . import scope
@@ -21,7 +22,7 @@ WORLD = {"ADDR": "198.51.100.1"}
 
 GROUPS = """
 sender-group inside {
-    clients = 192.0.2.10, 127.0.0.1, listener:inside, local
+    clients = 192.0.2.10, listener:inside, local
     mail_flow_policy = RELAYED
     trusted = yes
 }
@@ -96,6 +97,41 @@ class Gateway:
             return why.code, why.text
         return None
 
+    def set(self, **values):
+        """Adds to the milter's own section; before start()."""
+        lines = "".join(f"    {k} = {v}\n" for k, v in values.items())
+        with open(self.milter.config_file) as file:
+            text = file.read()
+        self.milter.configure(text.replace(
+            "milter-smime {\n", "milter-smime {\n" + lines, 1))
+
+    def reinjection(self, **options):
+        """
+        The two listeners for copies of split mail, as `postseal smime
+        postfix-config` writes them; options are of the first.  Before
+        start().  The milter's ports (copies, bounces).
+        """
+        copies = self.postfix.listener(
+            syslog_name="reinject", **{"smtpd_milters": "", **options})
+        bounces = self.postfix.listener(
+            syslog_name="reinject-bounce", smtpd_milters="",
+            content_filter="error:5.7.1 not delivered: its policy forbids")
+        self.set(reinject=f"smtp://127.0.0.1:{copies}",
+                 reinject_bounce=f"smtp://127.0.0.1:{bounces}")
+        return copies, bounces
+
+    def add_keys(self, *certificates):
+        """Has the milter know others' certificates, each by its name."""
+        for certificate in certificates:
+            os.chmod(certificate.cert, 0o644)
+            self.milter.postseal("smime", "key", "add", certificate.name,
+                                 certificate.cert)
+
+    def install(self, *certificates):
+        """Certificates and keys of its own."""
+        for certificate in certificates:
+            certificate.install(self.milter.certs)
+
     @property
     def port(self):
         return self.postfix.port
@@ -159,6 +195,14 @@ def is_signed(message):
     """Not merely called so: there is a SignedData inside."""
     # 1.2.840.113549.1.7.2
     return b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" in cms_of(message)[:40]
+
+
+def is_encrypted(message):
+    """Not merely called so: an EnvelopedData or AuthEnvelopedData."""
+    # 1.2.840.113549.1.7.3 and 1.2.840.113549.1.9.16.1.23
+    return any(kind in cms_of(message)[:40] for kind in (
+        b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03",
+        b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17"))
 
 
 def signed_by(message, certificate):

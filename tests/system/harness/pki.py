@@ -258,3 +258,25 @@ def cms_verify(data, ca_file, *options, partial=False):
          *(["-partial_chain"] if partial else []), *options],
         input=data, capture_output=True)
     return done.returncode == 0, done.stdout, done.stderr.decode().strip()
+
+
+def cms_encrypt(entity, *certificates, options=()):
+    """
+    Message bytes (MIME-Version and on) encrypted to certificates by an
+    ordinary client; options come before the certificates, as `-stream`.
+    """
+    out = _openssl("cms", "-encrypt", "-binary", "-crlfeol", *(
+        options or ["-aes256"]), *(c.cert for c in certificates),
+        input=entity)
+    return re.sub(rb"\r?\n", b"\r\n", out)
+
+
+def cms_decrypt(data, certificate, *options):
+    """
+    What openssl makes of a message with a certificate's key: (opened,
+    content, why).
+    """
+    done = subprocess.run(
+        ["openssl", "cms", "-decrypt", "-recip", certificate.cert, "-inkey",
+         certificate.key, *options], input=data, capture_output=True)
+    return done.returncode == 0, done.stdout, done.stderr.decode().strip()
