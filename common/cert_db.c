@@ -476,7 +476,7 @@ is_intact(const unsigned char *der, int n, const char *fingerprint)
 	return strcmp(hex, fingerprint) == 0;
 }
 
-/* A reference of the caller's; NULL when it cannot be parsed. */
+/* A reference of the caller's; NULL when the bytes are not that one. */
 static X509 *
 parse_certificate(struct cert_db *db, const unsigned char *der, int n,
     const char *fingerprint)
@@ -486,7 +486,8 @@ parse_certificate(struct cert_db *db, const unsigned char *der, int n,
 
 	if (cert == NULL ||
 	    strcmp(db->parsed[at].fingerprint, fingerprint) != 0) {
-		cert = d2i_X509(NULL, &der, n);
+		cert = is_intact(der, n, fingerprint) ?
+		    d2i_X509(NULL, &der, n) : NULL;
 		if (cert == NULL) {
 			ERR_clear_error();
 			return NULL;
@@ -509,12 +510,10 @@ read_record(struct cert_db *db, sqlite3_stmt *st, struct cert_record *r,
 	const unsigned char *der = sqlite3_column_blob(st, 2);
 	int n = sqlite3_column_bytes(st, 2);
 
-	if (name == NULL || fp == NULL || der == NULL ||
-	    !is_intact(der, n, fp))
-		return damaged_row(db, name == NULL ? "?" : name, err);
-	r->cert = parse_certificate(db, der, n, fp);
+	if (name != NULL && fp != NULL && strlen(fp) == 64 && der != NULL)
+		r->cert = parse_certificate(db, der, n, fp);
 	if (r->cert == NULL)
-		return damaged_row(db, name, err);
+		return damaged_row(db, name == NULL ? "?" : name, err);
 	r->name = mem_strdup(name);
 	r->added = (time_t)sqlite3_column_int64(st, 3);
 	return true;

@@ -736,6 +736,20 @@ put_enveloped(struct buf *b, const unsigned char *p, const struct cms_walk *w)
 	put_span(b, p, &w->unprotected_attributes);
 }
 
+/* What an object cut short says it is: to be named, not to be believed. */
+static void
+find_claim(const unsigned char *p, size_t n, struct cms_walk *w)
+{
+	struct allowance left = {CMS_MAX_SKELETON, CMS_MAX_ELEMENTS};
+	struct cursor c = {.p = p, .end = n, .left = &left};
+	struct error ignored;
+
+	c.pos = n > 1 && p[1] > 0x80 ? 2 + (size_t)(p[1] & 0x7f) : 2;
+	if (c.pos < n && next_tag(&c) == TAG_OID)
+		(void)!find_type(&c, w, &ignored);
+	w->type = CMS_TYPE_UNKNOWN;
+}
+
 bool
 cms_walk(
     const unsigned char *p, size_t n, struct cms_walk *w, struct error *err)
@@ -748,8 +762,11 @@ cms_walk(
 	memset(w, 0, sizeof(*w));
 	if (next_tag(&top) != TAG_SEQUENCE)
 		return error_perm(err, "not a CMS object");
-	if (!enter(&top, TAG_SEQUENCE, "ContentInfo", &info, err) ||
-	    !find_type(&info, w, err))
+	if (!enter(&top, TAG_SEQUENCE, "ContentInfo", &info, err)) {
+		find_claim(p, n, w);
+		return false;
+	}
+	if (!find_type(&info, w, err))
 		return false;
 	if (w->type != CMS_TYPE_SIGNED && w->type != CMS_TYPE_ENVELOPED &&
 	    w->type != CMS_TYPE_AUTH_ENVELOPED)

@@ -599,7 +599,9 @@ put_leaf(struct canon *c, const struct mime_part *part)
 		copy_span(c, part->body.off, part->body.len);
 		return true;
 	}
-	if (from == MIME_OTHER || is_composite(head, nhead)) {
+	/* A message is never encoded (RFC 2046 5.2.1). */
+	if (from == MIME_OTHER || part->is_message ||
+	    is_composite(head, nhead)) {
 		put_head(c, part, MIME_OTHER);
 		copy_unknown(c, part->body.off, part->body.len);
 		return true;

@@ -470,29 +470,41 @@ add_part(struct walk *w, int parent, size_t off, size_t delimiter)
 	return p;
 }
 
-/* What a part is, by its header lines. */
+static bool
+is_embedded(const char *type)
+{
+	return strcmp(type, "message/rfc822") == 0 ||
+	    strcmp(type, "message/global") == 0;
+}
+
+/* What a part is, by its header lines, else by its parent's type. */
 static void
-classify(struct mime_part *part, const char *head, size_t n)
+classify(struct mime_part *part, bool in_digest, const char *head, size_t n)
 {
 	struct mime_span line, value;
 	struct mime_value v;
 	const char *boundary;
-	enum mime_encoding encoding = mime_encoding(head, n);
 
-	if (!mime_find_field(head, n, "Content-Type", &line, &value) ||
-	    mime_has_two(head, n, "Content-Type"))
+	if (mime_has_two(head, n, "Content-Type"))
 		return;
-	mime_value_parse(head + value.off, value.len, &v);
+	/* RFC 2046 5.1.5: in a digest messages need no type. */
+	if (mime_find_field(head, n, "Content-Type", &line, &value))
+		mime_value_parse(head + value.off, value.len, &v);
+	else if (in_digest)
+		mime_value_parse("message/rfc822", 14, &v);
+	else
+		return;
 	boundary = mime_value_get(&v, "boundary");
 	if (strncmp(v.type, "multipart/", 10) == 0 && boundary != NULL &&
 	    boundary[0] != '\0' && strlen(boundary) <= MIME_MAX_BOUNDARY) {
 		part->kind = strcmp(v.type, "multipart/signed") == 0 ?
 		    MIME_SIGNED : MIME_MULTIPART;
 		part->boundary = mem_strdup(boundary);
-	} else if ((strcmp(v.type, "message/rfc822") == 0 ||
-	    strcmp(v.type, "message/global") == 0) &&
-	    encoding <= MIME_BINARY) {
-		part->kind = MIME_MESSAGE;
+		part->is_digest = strcmp(v.type, "multipart/digest") == 0;
+	} else if (is_embedded(v.type)) {
+		part->is_message = true;
+		if (mime_encoding(head, n) <= MIME_BINARY)
+			part->kind = MIME_MESSAGE;
 	}
 	mime_value_clear(&v);
 }
@@ -518,7 +530,8 @@ begin_body(struct walk *w, const char *head, size_t nhead, size_t off)
 	w->in_head = false;
 	part->has_body = true;
 	part->body.off = off;
-	classify(part, head, nhead);
+	classify(part, part->parent >= 0 &&
+	    w->m->parts[part->parent].is_digest, head, nhead);
 	if (part->kind == MIME_LEAF || part->kind == MIME_SIGNED)
 		return;
 	if (!has_room(w)) {

@@ -72,6 +72,8 @@ struct mime_part {
 	struct mime_span body;	/* behind the blank line */
 	bool has_body;		/* its header lines ended */
 	char *boundary;		/* MIME_MULTIPART and _SIGNED, else NULL */
+	bool is_digest;		/* multipart/digest */
+	bool is_message;	/* message/rfc822, though it may be a leaf */
 	/* MIME_MULTIPART: where its last delimiter line starts and ends. */
 	bool closed;
 	size_t close_off, close_end;
