@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/domain.h"
 #include "common/mailaddr.h"
 #include "common/mem.h"
 #include "common/x509_facts.h"
@@ -155,7 +156,7 @@ static bool
 push_domain(GENERAL_NAMES *names, const char *text, struct error *err)
 {
 	size_t star = strncmp(text, "*.", 2) == 0 ? 2 : 0;
-	char *domain = mailaddr_domain(text + star, strlen(text + star));
+	char *domain = domain_canonical(text + star, strlen(text + star));
 	char *full;
 
 	if (domain == NULL || domain[0] == '[' || domain[0] == '\0') {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/domain.h"
 #include "common/mailaddr.h"
 
 /* An IPv6 address, or an IPv4 one as `::ffff:a.b.c.d`. */
@@ -150,14 +151,14 @@ client_domain(const char *name)
 
 	if (n > 1 && name[n - 1] == '.')
 		n--;
-	return mailaddr_domain(name, n);
+	return domain_canonical(name, n);
 }
 
 static bool
 host_matches(const char *entry, const char *name)
 {
 	bool below = entry[0] == '.';
-	char *want = mailaddr_domain(entry + below, strlen(entry + below));
+	char *want = domain_canonical(entry + below, strlen(entry + below));
 	char *have = client_domain(name);
 	bool match = false;
 
@@ -177,7 +178,7 @@ static bool
 check_host(const char *entry, struct error *err)
 {
 	bool below = entry[0] == '.';
-	char *domain = mailaddr_domain(entry + below, strlen(entry + below));
+	char *domain = domain_canonical(entry + below, strlen(entry + below));
 	bool dotted = domain != NULL && strchr(domain, '.') != NULL;
 	bool localhost = domain != NULL && strcmp(domain, "localhost") == 0;
 

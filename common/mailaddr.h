@@ -43,16 +43,6 @@ char *mailaddr_format(const struct mailaddr *a);
 
 bool mailaddr_equal(const struct mailaddr *a, const struct mailaddr *b);
 
-/* Converts a domain to lower-case A-labels; NULL if it is none. free(3). */
-char *mailaddr_domain(const char *text, size_t n);
-
-/*
- * Does a certificate's dNSName cover the domain?  Equal, or `*.example.net`
- * with exactly one label in place of the star (and at least two labels
- * behind it).  Both in any case.
- */
-bool mailaddr_domain_covers(const char *pattern, const char *domain);
-
 /*
  * Does a pattern of postseal.conf match?  `user@example.com` (that address),
  * `example.com` or `@example.com` (its users), `.example.com` (users of its

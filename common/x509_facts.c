@@ -12,6 +12,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
+#include "common/domain.h"
 #include "common/mem.h"
 
 /*
@@ -57,8 +58,8 @@ static void
 add_domain(struct strvec *domains, const char *text, size_t n)
 {
 	bool star = n > 2 && memcmp(text, "*.", 2) == 0;
-	char *domain = star ? mailaddr_domain(text + 2, n - 2) :
-			      mailaddr_domain(text, n);
+	char *domain = star ? domain_canonical(text + 2, n - 2) :
+			      domain_canonical(text, n);
 	char *name;
 
 	if (domain == NULL)
@@ -373,7 +374,7 @@ x509_facts_cover(const struct x509_facts *f, const struct mailaddr *a)
 			return COVERS_ADDRESS;
 	}
 	for (size_t i = 0; i < f->domains.n; i++)
-		if (mailaddr_domain_covers(f->domains.v[i], a->domain))
+		if (domain_covers(f->domains.v[i], a->domain))
 			return COVERS_DOMAIN;
 	return COVERS_NOT;
 }

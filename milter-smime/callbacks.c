@@ -14,6 +14,8 @@
 #include "pipeline.h"
 #include "writeback.h"
 
+#define LONG_MS 1000 /* so much later Postfix hears that we are alive */
+
 /* What one connection has told us so far. */
 struct connection {
 	char *address, *name, *listener;
@@ -321,7 +323,8 @@ on_end_of_message(SMFICTX *ctx)
 		send_copies(ctx, c, &r);
 		log_report(&r, c->m, began);
 		count(&r);
-		smfi_progress(ctx);
+		if (clock_monotonic_ms() - began >= LONG_MS)
+			smfi_progress(ctx);
 		answer = writeback(ctx, &r.outcome, c->m->queue_id);
 		report_clear(&r);
 	}

@@ -11,6 +11,7 @@
 
 #define FIELDS_MAX 200 /* of Content-*; mail has five */
 #define LINE_LIMIT 998 /* RFC 5321 4.5.3.1.6 without CRLF */
+#define BLOCK (64 * 1024) /* looked at twice while in the cache */
 #define LABEL_MAX 128  /* what relabelling adds to header lines */
 
 /* ---- what is in some bytes ---- */
@@ -42,19 +43,25 @@ sum(lanes v)
 static void
 tally_block(const char *p, size_t nvectors, struct tally *t)
 {
-	lanes high = {0}, nul = {0}, cr = {0}, lf = {0}, v;
+	lanes any = {0}, high = {0}, nul = {0}, cr = {0}, lf = {0}, v;
 
 	for (size_t i = 0; i < nvectors; i++) {
 		memcpy(&v, p + i * sizeof(v), sizeof(v));
-		high += v >> 7;
+		any |= v;
 		nul -= (lanes)(v == 0);
 		cr -= (lanes)(v == '\r');
 		lf -= (lanes)(v == '\n');
 	}
-	t->high += sum(high);
 	t->nul += sum(nul);
 	t->cr += sum(cr);
 	t->lf += sum(lf);
+	if (sum(any >> 7) == 0)
+		return;
+	for (size_t i = 0; i < nvectors; i++) {
+		memcpy(&v, p + i * sizeof(v), sizeof(v));
+		high += v >> 7;
+	}
+	t->high += sum(high);
 }
 
 static void
@@ -89,19 +96,25 @@ scan_line(const char *p, size_t n, struct scan *s)
 		s->from_line = true;
 }
 
+/* Line ends found: all, and those that are CRLF. */
+struct line_ends {
+	size_t all, crlf;
+};
+
 /*
- * Looks at every line; returns how many end in CRLF.  Base64 is lines of
- * one length: with guess, a line is first looked for where it then ends.
- * *nlf says how many were found, which are all but for bad guesses.
+ * Looks at the lines that start in a block, returns where they end.
+ * Base64 is lines of one length: with guess, a line's end is looked for
+ * where it then is, and ends between are missed should they differ.
  */
 static size_t
-scan_lines(const char *p, size_t n, bool guess, struct scan *s, size_t *nlf)
+scan_lines(const char *p, size_t n, size_t off, bool guess, struct scan *s,
+    struct line_ends *ends)
 {
-	size_t off = 0, pairs = 0, last = 0, len = 0, next;
+	size_t stop = n - off < BLOCK ? n : off + BLOCK;
+	size_t len = 0, last = 0, next, text;
 
-	for (*nlf = 0; off < n; off = next) {
-		size_t text;
-
+	memset(ends, 0, sizeof(*ends));
+	for (; off < stop; off = next) {
 		next = off + len;
 		if (!guess || len == 0 || len != last || next > n ||
 		    p[next - 1] != '\n') {
@@ -110,39 +123,45 @@ scan_lines(const char *p, size_t n, bool guess, struct scan *s, size_t *nlf)
 			next = nl == NULL ? n : (size_t)(nl - p) + 1;
 		}
 		last = len;
-		len = next - off;
-		text = len;
+		len = text = next - off;
 		if (p[next - 1] == '\n') {
-			++*nlf;
+			ends->all++;
 			text--;
 			if (text > 0 && p[next - 2] == '\r') {
+				ends->crlf++;
 				text--;
-				pairs++;
 			}
 		}
 		scan_line(p + off, text, s);
 	}
-	return pairs;
+	return off;
 }
 
 static void
 scan_bytes(const char *p, size_t n, struct scan *s)
 {
-	struct tally t;
-	size_t pairs, nlf;
+	size_t off = 0, end;
 
 	memset(s, 0, sizeof(*s));
-	tally_bytes(p, n, &t);
-	pairs = scan_lines(p, n, true, s, &nlf);
-	if (nlf != t.lf) {
-		memset(s, 0, sizeof(*s));
-		pairs = scan_lines(p, n, false, s, &nlf);
+	while (off < n) {
+		struct scan before = *s;
+		struct line_ends ends;
+		struct tally t;
+
+		end = scan_lines(p, n, off, true, s, &ends);
+		tally_bytes(p + off, end - off, &t);
+		if (ends.all != t.lf) {
+			*s = before;
+			end = scan_lines(p, end, off, false, s, &ends);
+			tally_bytes(p + off, end - off, &t);
+		}
+		s->count8 += t.high;
+		s->nul |= t.nul > 0;
+		s->bare_cr |= t.cr > ends.crlf;
+		s->bare_lf |= t.lf > ends.crlf;
+		off = end;
 	}
-	s->count8 = t.high;
-	s->eight_bit = t.high > 0;
-	s->nul = t.nul > 0;
-	s->bare_cr = t.cr > pairs;
-	s->bare_lf = t.lf > pairs;
+	s->eight_bit = s->count8 > 0;
 }
 
 static bool
@@ -379,14 +398,40 @@ put_between(struct canon *c, size_t off, size_t len)
 	return true;
 }
 
-/* Parts that were not looked for stand there too. */
+static bool
+is_wide(enum mime_encoding encoding)
+{
+	return encoding == MIME_8BIT || encoding == MIME_BINARY;
+}
+
+/*
+ * Does any line look like the label of 8-bit content?  A server without
+ * 8BITMIME encodes what is labelled so, be it 7-bit.
+ */
+static bool
+has_wide_label(const char *p, size_t n)
+{
+	struct mime_span line, value;
+	bool wide = false;
+
+	while (!wide && mime_find_field(p, n, "Content-Transfer-Encoding",
+	    &line, &value)) {
+		wide = is_wide(mime_encoding(p + line.off, line.len));
+		p += line.off + line.len;
+		n -= line.off + line.len;
+	}
+	return wide;
+}
+
+/* Parts that were not looked for stand there too: a server may see them. */
 static void
 copy_unknown(struct canon *c, size_t off, size_t len)
 {
 	struct scan s;
 
 	scan_bytes(c->p + off, len, &s);
-	c->left |= is_hard(&s) || s.blank_end || s.from_line;
+	c->left |= is_hard(&s) || s.blank_end || s.from_line ||
+	    has_wide_label(c->p + off, len);
 	copy_span(c, off, len);
 }
 
@@ -572,12 +617,6 @@ is_composite(const char *head, size_t n)
 }
 
 static bool
-is_wide(enum mime_encoding encoding)
-{
-	return encoding == MIME_8BIT || encoding == MIME_BINARY;
-}
-
-static bool
 put_leaf(struct canon *c, const struct mime_part *part)
 {
 	const char *head = part->parent < 0 ? buf_text(&c->head) :
@@ -586,6 +625,7 @@ put_leaf(struct canon *c, const struct mime_part *part)
 	const char *body = c->p + part->body.off;
 	enum mime_encoding from = mime_encoding(head, nhead), to;
 	struct scan s;
+	bool clean, composite;
 
 	if (!part->has_body) {
 		/* Header lines alone: a new one would give them a body. */
@@ -594,15 +634,17 @@ put_leaf(struct canon *c, const struct mime_part *part)
 		return true;
 	}
 	scan_bytes(body, part->body.len, &s);
-	if (!is_hard(&s) && !s.blank_end && !s.from_line) {
+	clean = !is_hard(&s) && !s.blank_end && !s.from_line;
+	/* A message is never encoded (RFC 2046 5.2.1). */
+	composite = part->is_message || is_composite(head, nhead);
+	if (clean && !composite) {
 		put_head(c, part, is_wide(from) ? MIME_7BIT : MIME_OTHER);
 		copy_span(c, part->body.off, part->body.len);
 		return true;
 	}
-	/* A message is never encoded (RFC 2046 5.2.1). */
-	if (from == MIME_OTHER || part->is_message ||
-	    is_composite(head, nhead)) {
-		put_head(c, part, MIME_OTHER);
+	if (from == MIME_OTHER || composite) {
+		put_head(c, part, clean && is_wide(from) ? MIME_7BIT :
+							   MIME_OTHER);
 		copy_unknown(c, part->body.off, part->body.len);
 		return true;
 	}
@@ -651,25 +693,13 @@ put_composite(struct canon *c, size_t index)
 	return true;
 }
 
-/*
- * Signed already, so not a byte may change; but a server without 8BITMIME
- * changes whatever is labelled 8bit.
- */
+/* Signed already, so not a byte may change. */
 static void
 copy_signed(struct canon *c, const struct mime_part *part)
 {
-	const char *p = c->p + part->body.off;
-	size_t n = part->body.len;
-	struct mime_span line, value;
-
 	put_head(c, part, MIME_OTHER);
-	copy_checked(c, part->body.off, n);
-	while (!c->left && mime_find_field(p, n, "Content-Transfer-Encoding",
-	    &line, &value)) {
-		c->left |= is_wide(mime_encoding(p + line.off, line.len));
-		p += line.off + line.len;
-		n -= line.off + line.len;
-	}
+	copy_checked(c, part->body.off, part->body.len);
+	c->left |= has_wide_label(c->p + part->body.off, part->body.len);
 }
 
 static bool

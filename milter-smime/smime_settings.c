@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/domain.h"
 #include "common/mailaddr.h"
 #include "common/mem.h"
 
@@ -89,7 +90,7 @@ check_milter(const struct settings *s, const char *name, const void *values,
 		    err, "must be sqlite:/path");
 	if (v->login_domain == NULL)
 		return true;
-	domain = mailaddr_domain(v->login_domain, strlen(v->login_domain));
+	domain = domain_canonical(v->login_domain, strlen(v->login_domain));
 	if (domain == NULL)
 		return settings_error(s, "milter-smime", NULL, "login_domain",
 		    err, "\"%.60s\" is not a domain", v->login_domain);

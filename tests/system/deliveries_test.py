@@ -7,6 +7,7 @@ for copies is to fail, a sink plays it.
 """
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -260,6 +261,29 @@ def unsignable(t):
                       client=TRUSTED)
     t.ok(got and got[0] == 550 and "z@a.example" in got[1],
          "S6 when nobody can get it, it is refused at once", got)
+
+
+def dry_run(t):
+    """S5 `postseal smime test` tells the deliveries beforehand"""
+    s = Sender(t, deliveries_max=6)
+    out = directory_for("out")
+    to = ["k@split.example", "n@split.example", "n@bounce.example",
+          "n@drop.example", "k@triple.example", "k3@split.example"]
+    words = [w for r in to for w in ("--to", r)]
+    done = s.a.milter.postseal(
+        "smime", "test", "--json", "--client", "192.0.2.10", "--from",
+        "x@a.example", *words, "--out", out, "-", input=mail(
+            BODY, to=", ".join(to)).decode())
+    got = json.loads(done.stdout)["deliveries"]
+    t.is_([(d["recipients"], d["disposition"]) for d in got],
+          [(["k@split.example", "k3@split.example"], "pass"),
+           (["n@split.example"], "pass"), (["n@bounce.example"], "bounce"),
+           (["n@drop.example"], "drop"), (["k@triple.example"], "pass")],
+          "S5 every recipient with what becomes of the message")
+    t.is_([d["steps"] for d in got],
+          [["encrypt"], [], [], [], ["sign", "encrypt", "sign"]],
+          "S5 and the steps")
+    t.diag(sorted(os.listdir(out)))
 
 
 # --- hidden recipients -------------------------------------------------------
@@ -846,5 +870,5 @@ if __name__ == "__main__":
     if os.geteuid() != 0:
         print("1..0 # SKIP a private Postfix needs root")
         sys.exit(0)
-    main(pairs, without_keys, unsignable, hidden, parameters, failing,
+    main(pairs, without_keys, unsignable, dry_run, hidden, parameters, failing,
          killed, given_up, made_up, written, dkim, many)

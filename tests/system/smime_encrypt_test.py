@@ -61,7 +61,7 @@ CIPHERS = {
     "aes-128-gcm": "2.16.840.1.101.3.4.1.6",
     "aes-256-gcm": "2.16.840.1.101.3.4.1.46"}
 OAEP = oid("1.2.840.113549.1.1.7")
-PKCS1 = oid("1.2.840.113549.1.1.1")
+PSS = oid("1.2.840.113549.1.1.10")
 
 
 def clean(data):
@@ -173,7 +173,8 @@ def modes(t):
     forms = [(mode, form) for mode in ("sign-encrypt", "triple")
              for form in ("detached", "opaque")]
     a = Gateway("a", GROUPS + PASS_ON + "".join(
-        profile(f"{m}-{f}", f"{m}-{f}.b.example", mode=m, sign_mode=f)
+        profile(f"{m}-{f}", f"{m}-{f}.b.example", mode=m, sign_mode=f,
+                rsa_signature="pss" if m == "triple" else "pkcs1")
         for m, f in forms), wire.port)
     b = Gateway("b", RECEIVE, mailbox.port)
     a.install(own_a)
@@ -224,6 +225,7 @@ def open_by_hand(t, what, message, mode, signer, recipient):
     t.ok(SECRET not in data and b"Hello" not in data,
          f"{what}: nothing to read on the wire")
     if mode == "triple":
+        t.ok(PSS in cms_of(message), f"{what}: RSA-PSS where it was asked")
         good, data, why = cms_verify(data, signer.cert, partial=True)
         t.ok(good, f"{what}: openssl verifies the outer signature", why)
     good, inner, why = cms_decrypt(data, recipient)
@@ -385,6 +387,35 @@ class Encrypting:
                   "S8 nothing ever reached the sink readable")
         self.t.is_(len(self.sink.messages), self.sent,
                    "S8 nothing that was refused reached the sink")
+
+
+def store_away(t):
+    """S9 the key store cannot be read"""
+    pki, sink = Pki(), Sink()
+    a = Gateway("a", GROUPS + PASS_ON + profile(
+        "e", "ALL", mode="encrypt", no_key="split"), sink.port)
+    a.install(pki.leaf("own", dns=["a.example"]))
+    key = pki.leaf("key", dns=["b.example"], key=EC, usage=AGREE)
+    a.start()
+    a.send(mail(), to=["y@b.example"], client=TRUSTED)
+    t.ok(not is_encrypted(sink.one()), "S9 no store yet: nobody has a key")
+    sink.clear()
+    a.add_keys(key)
+    r = Encrypting(t, a, sink)
+    r.encrypts("S9 a store made while the milter runs: used", "y@b.example",
+               key)
+    path = os.path.join(a.milter.state, "smime", "keys.db")
+    with open(path, "r+b") as file:
+        good = file.read()
+        file.seek(0)
+        file.write(b"*" * len(good))
+    got = a.refusal(mail(BODY), to=["y@b.example"], client=TRUSTED)
+    t.ok(got and got[0] == 451 and path not in got[1],
+         "S9 a store that is none: 451, not in clear", got)
+    with open(path, "r+b") as file:
+        file.write(good)
+    r.encrypts("S9 put right: used again", "y@b.example", key)
+    r.nothing_plain()
 
 
 # --- S9 ----------------------------------------------------------------------
@@ -842,6 +873,12 @@ def dirty(t):
             seen += 1
             t.ok("decrypted=yes" in line and not clean(got.data),
                  f"B11 {name} in {where}", clean(got.data), line, got.data)
+            if where == "signed text":
+                got, line = r.receive(sent)
+                seen += 1
+                t.ok("decrypted=yes" in line and not clean(got.data),
+                     f"B11 {name} in {where} that stays signed",
+                     clean(got.data), line, got.data)
     # To a server that knows neither 8BITMIME nor anything else, too.
     for name in ("a bare CR", "NUL", "8-bit", "a line of 5,000 octets"):
         r.b.send(crlf(HEAD) + raw_encrypt(head + EVIL[name], gw),
@@ -940,5 +977,5 @@ if __name__ == "__main__":
     if os.geteuid() != 0:
         print("1..0 # SKIP a private Postfix needs root")
         sys.exit(0)
-    main(ciphers, kinds_of_keys, modes, profiles, rules, which_key,
+    main(ciphers, kinds_of_keys, modes, profiles, rules, store_away, which_key,
          key_commands, nestings, encrypted_already, efail, dirty, oracle)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/mailaddr.h"
+#include "common/domain.h"
 
 #include <locale.h>
 #include <stdlib.h>
@@ -385,7 +386,7 @@ test_list_limits(void)
 static void
 check_domain(const char *text, const char *want, const char *name)
 {
-	char *got = mailaddr_domain(text, strlen(text));
+	char *got = domain_canonical(text, strlen(text));
 
 	check_str(got, want, name);
 	free(got);
@@ -427,7 +428,7 @@ test_domains(void)
 	buf_puts(&b, "x");
 	check_domain(buf_text(&b), NULL, "one more is not");
 	buf_clear(&b);
-	check(mailaddr_domain(T("a\0.example")) == NULL, "NUL is in none");
+	check(domain_canonical(T("a\0.example")) == NULL, "NUL is in none");
 }
 
 static void
@@ -458,7 +459,7 @@ test_covers(void)
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
-		check(mailaddr_domain_covers(t[i].pattern, t[i].domain) ==
+		check(domain_covers(t[i].pattern, t[i].domain) ==
 			t[i].covers,
 		    "a certificate for \"%s\" %s \"%s\"", t[i].pattern,
 		    t[i].covers ? "covers" : "does not cover", t[i].domain);
