@@ -85,6 +85,37 @@ tally_bytes(const char *p, size_t n, struct tally *t)
 	}
 }
 
+/* Is all US-ASCII, and are exactly so many control characters in it? */
+static bool
+is_plain(const char *p, size_t n, size_t control)
+{
+	size_t count = 0;
+
+	while (n >= sizeof(lanes)) {
+		size_t nvectors = n / sizeof(lanes);
+		lanes any = {0}, low = {0}, v;
+
+		if (nvectors > UCHAR_MAX)
+			nvectors = UCHAR_MAX;
+		for (size_t i = 0; i < nvectors; i++) {
+			memcpy(&v, p + i * sizeof(v), sizeof(v));
+			any |= v;
+			low -= (lanes)((v & 0xe0) == 0);
+		}
+		if (sum(any >> 7) > 0)
+			return false;
+		count += sum(low);
+		p += nvectors * sizeof(lanes);
+		n -= nvectors * sizeof(lanes);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)p[i] > 0x7f)
+			return false;
+		count += (unsigned char)p[i] < ' ';
+	}
+	return count == control;
+}
+
 static void
 scan_line(const char *p, size_t n, struct scan *s)
 {
@@ -149,12 +180,14 @@ scan_bytes(const char *p, size_t n, struct scan *s)
 		struct tally t;
 
 		end = scan_lines(p, n, off, true, s, &ends);
-		tally_bytes(p + off, end - off, &t);
-		if (ends.all != t.lf) {
-			*s = before;
-			end = scan_lines(p, end, off, false, s, &ends);
-			tally_bytes(p + off, end - off, &t);
+		if (ends.all == ends.crlf && is_plain(p + off, end - off,
+		    ends.all + ends.crlf)) {
+			off = end;
+			continue;
 		}
+		*s = before;
+		end = scan_lines(p, end, off, false, s, &ends);
+		tally_bytes(p + off, end - off, &t);
 		s->count8 += t.high;
 		s->nul |= t.nul > 0;
 		s->bare_cr |= t.cr > ends.crlf;

@@ -453,7 +453,7 @@ struct walk {
 };
 
 static struct mime_part *
-add_part(struct walk *w, int parent, size_t off, size_t delimiter)
+add_part(struct walk *w, int parent, size_t off)
 {
 	struct mime *m = w->m;
 	struct mime_part *p;
@@ -465,7 +465,6 @@ add_part(struct walk *w, int parent, size_t off, size_t delimiter)
 	memset(p, 0, sizeof(*p));
 	p->parent = parent;
 	p->depth = parent < 0 ? 0 : m->parts[parent].depth + 1;
-	p->delimiter = delimiter;
 	p->whole.off = p->head.off = off;
 	return p;
 }
@@ -539,7 +538,7 @@ begin_body(struct walk *w, const char *head, size_t nhead, size_t off)
 		return;
 	}
 	if (part->kind == MIME_MESSAGE) {
-		add_part(w, index, off, off);
+		add_part(w, index, off);
 		w->open[w->nopen++] = (int)w->m->nparts - 1;
 		w->in_head = true;
 	}
@@ -616,13 +615,11 @@ on_delimiter(struct walk *w, enum delimiter d, size_t level, size_t off,
 	close_above(w, level, off);
 	if (d == LAST_DELIMITER) {
 		part->closed = true;
-		part->close_off = off;
-		part->close_end = next;
 		return;
 	}
 	if (!has_room(w))
 		return;
-	add_part(w, index, next, off);
+	add_part(w, index, next);
 	w->open[w->nopen++] = (int)w->m->nparts - 1;
 	w->in_head = true;
 }
@@ -662,7 +659,7 @@ mime_parse(const char *head, size_t nhead, const char *body, size_t nbody,
 	size_t off, text, next;
 
 	memset(m, 0, sizeof(*m));
-	add_part(&w, -1, 0, 0);
+	add_part(&w, -1, 0);
 	m->parts[0].head.len = nhead;
 	w.open[w.nopen++] = 0;
 	begin_body(&w, head, nhead, 0);

@@ -66,7 +66,6 @@ struct mime_part {
 	enum mime_kind kind;
 	int parent; /* -1: the entity itself */
 	unsigned depth;
-	size_t delimiter;	/* offset of the line that opened it */
 	struct mime_span whole; /* head, blank line and body */
 	struct mime_span head;	/* header lines with their line ends */
 	struct mime_span body;	/* behind the blank line */
@@ -74,9 +73,7 @@ struct mime_part {
 	char *boundary;		/* MIME_MULTIPART and _SIGNED, else NULL */
 	bool is_digest;		/* multipart/digest */
 	bool is_message;	/* message/rfc822, though it may be a leaf */
-	/* MIME_MULTIPART: where its last delimiter line starts and ends. */
-	bool closed;
-	size_t close_off, close_end;
+	bool closed;		/* its last delimiter was seen */
 };
 
 struct mime {

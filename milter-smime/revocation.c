@@ -293,7 +293,7 @@ revocation_error(int ok, X509_STORE_CTX *ctx)
 	case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
 		r->distrusted = crl;
 		r->distrusted_depth = depth;
-		/* FALLTHROUGH */
+		__attribute__((fallthrough));
 	default:
 		set_unknown(r, depth, error);
 	}

@@ -16,13 +16,14 @@ import functools
 import itertools
 import json
 import os
+import quopri
 import re
 import shutil
 import subprocess
 import sys
 
-from harness import (Message, Pki, Sink, Skip, cms_verify, crlf, main,
-                     new_directory)
+from harness import (Message, Milter, Pki, Sink, Skip, cms_verify, crlf,
+                     directory_for, main, new_directory, standard_config)
 from harness.gateway import GROUPS, Gateway, PASS_ON, TRUSTED, mail
 from smime_shapes_test import SHAPES, compose, on_the_way, transmit
 
@@ -305,9 +306,11 @@ def leaves(data):
             found.append((one.get_content_type(), None, None))
             continue
         if "quoted" in str(one["Content-Transfer-Encoding"]).lower():
-            one.set_payload(re.sub(r"[ \t]+(?=\r?\n|\Z)", "",
-                                   one.get_payload()))
-        content = one.get_payload(decode=True) or b""
+            body = re.split(rb"\n\r?\n", one.as_bytes(), maxsplit=1)[-1]
+            content = quopri.decodestring(
+                re.sub(rb"[ \t]+(?=\r?\n|\Z)", b"", body))
+        else:
+            content = one.get_payload(decode=True) or b""
         if one.get_content_maintype() in ("text", "message"):
             content = content.replace(b"\r\n", b"\n")
         found.append((one.get_content_type(), str(one.get_filename()),
@@ -413,16 +416,231 @@ def variants(t):
 
 # --- others to us --------------------------------------------------------------
 
-CONFIG_READER = GROUPS.replace("trusted = yes", "") + """
+INCOMING = GROUPS + """
 mail-flow-policy INCOMING {
     behavior = accept
     smime_decrypt_verify = yes
+    smime_signature = remove
 }
 """
+TEXT = b"Content-Type: text/plain\r\n\r\nHello.\r\n" + b"A line of text.\r\n" * 99
+
+
+class Ours:
+    """
+    x@a.example, who signs and is written to, with several certificates,
+    and our gateway's reading of mail for them.
+    """
+
+    def __init__(self):
+        self.pki = Pki()
+        self.root = self.pki.ca("root")
+        usage = "digitalSignature,keyEncipherment,keyAgreement"
+        self.people = {
+            name: self.pki.leaf(name, self.root, key=key, email=[email],
+                                usage=usage)
+            for name, key, email in (
+                ("rsa", "rsa:2048", "x@a.example"),
+                ("ec", "ec:P-256", "x@a.example"),
+                ("ed", "ed25519", "x@a.example"),
+                ("dave", "rsa:2048", "dave@a.example"),
+                ("stranger", "rsa:2048", "stranger@a.example"))}
+        for path in (self.pki.directory, self.root.cert):
+            os.chmod(path, 0o755)
+        self.milter = Milter(standard_config("gw.a.example",
+                                             self.root.cert) + INCOMING)
+        for name in ("rsa", "ec"):
+            self.people[name].install(self.milter.certs, chain=False)
+
+    def keys(self):
+        """For Java."""
+        directory = new_directory("java-keys")
+        shutil.copy(self.root.cert, os.path.join(directory, "root.pem"))
+        for certificate in self.people.values():
+            certificate.install(directory, chain=False)
+        return directory
+
+    def read(self, message):
+        """(report, the message as it would be delivered)."""
+        out = directory_for("out")
+        done = self.milter.postseal("smime", "test", "--json", "--out", out,
+                                    "-", input=message.decode("latin-1"))
+        with open(os.path.join(out, "1.eml"), "rb") as file:
+            return json.loads(done.stdout), file.read()
+
+    def openssl(self, data, *arguments):
+        done = subprocess.run(["openssl", "cms", *arguments], input=data,
+                              capture_output=True, cwd=self.pki.directory)
+        if done.returncode:
+            raise AssertionError(f"openssl cms {' '.join(arguments)}: "
+                                 f"{done.stderr.decode()}")
+        return crlf(done.stdout)
+
+    def sign(self, data, who, *options, binary=True):
+        return self.openssl(
+            data, "-sign", *(["-binary", "-crlfeol"] if binary else []),
+            "-signer", f"{who}.pem", "-inkey", f"{who}.key", *options)
+
+    def seal(self, data, whom, *options):
+        return self.openssl(data, "-encrypt", "-binary", "-recip",
+                            f"{whom}.pem", *options)
+
+
+def outcome(report):
+    words = [report["signature"]]
+    if report["decrypted"]:
+        words.append("decrypted")
+    return " ".join(words)
+
+
+def check_made(t, ours, who, row, made):
+    """made: {name: (message, outcome)}."""
+    for name, (message, expected) in made.items():
+        report, delivered = ours.read(message)
+        t.is_(outcome(report), expected, f"{row(name)} {name}, made by {who}: "
+              f"{expected}")
+        if report["gateway_verified"]:
+            t.is_(leaves(delivered), leaves(TEXT), f"S13 {name}, made by "
+                  f"{who}: unwrapped, it is what was written")
+
+
+def from_bouncy_castle(t):
+    """S8 S9 what Bouncy Castle makes, we read"""
+    ours, out = Ours(), new_directory("made")
+    Java().run("make", ours.keys(), out)
+    eddsa = subprocess.run(
+        ["openssl", "version"], capture_output=True).stdout < b"OpenSSL 3.2"
+    # Without an entry: signed, pass; encrypted, decrypted.
+    special = {
+        "detached-SHA1withRSA": "policy", "opaque-SHA1withRSA": "policy",
+        # OpenSSL's CMS knows it from 3.2 on.
+        "detached-Ed25519": "neutral" if eddsa else "pass",
+        "detached-altered": "fail", "cbc-256-stranger": "none"}
+    made = {}
+    for name in sorted(os.listdir(out)):
+        expected = ("none decrypted" if name.startswith(("cbc", "gcm")) else
+                    "pass decrypted" if name.startswith(("signed", "triple"))
+                    else "pass")
+        with open(os.path.join(out, name), "rb") as file:
+            made[name] = file.read(), special.get(name, expected)
+    check_made(t, ours, "Bouncy Castle",
+               lambda name: "S9" if "decrypted" in made[name][1] else "S8",
+               made)
+
+
+FROM = b"From: x@a.example\r\nTo: y@b.example\r\n"
+SIGNED = {
+    "detached": ("rsa", (), "pass"),
+    "opaque": ("rsa", ("-nodetach",), "pass"),
+    "opaque BER": ("rsa", ("-nodetach", "-stream"), "pass"),
+    "PSS": ("rsa", ("-keyopt", "rsa_padding_mode:pss"), "pass"),
+    "SHA-384": ("rsa", ("-md", "sha384"), "pass"),
+    "SHA-512 and EC": ("ec", ("-md", "sha512"), "pass"),
+    "opaque EC": ("ec", ("-nodetach",), "pass"),
+    "SHA-1": ("rsa", ("-md", "sha1"), "policy"),
+    "no attributes": ("rsa", ("-noattr",), "pass"),
+    "key identifier": ("rsa", ("-keyid",), "pass"),
+    "two signers": ("rsa", ("-signer", "ec.pem", "-inkey", "ec.key"),
+                    "pass"),
+    "no certificate": ("rsa", ("-nocerts",), "fail"),
+    "somebody else": ("dave", (), "fail"),
+}
+OAEP = ("-keyopt", "rsa_padding_mode:oaep")
+SEALED = {
+    "AES-128-CBC": ("rsa", ("-aes-128-cbc",), True),
+    "AES-192-CBC": ("rsa", ("-aes-192-cbc",), True),
+    "AES-256-CBC": ("rsa", ("-aes-256-cbc",), True),
+    "3DES": ("rsa", ("-des3",), True),
+    "AES-128-GCM": ("rsa", ("-aes-128-gcm",), True),
+    "AES-256-GCM": ("rsa", ("-aes-256-gcm",), True),
+    "BER": ("rsa", ("-aes256", "-stream"), True),
+    "BER and GCM": ("rsa", ("-aes-256-gcm", "-stream"), True),
+    "OAEP": ("rsa", ("-aes256", *OAEP), True),
+    "OAEP with SHA-256": ("rsa", ("-aes256", *OAEP, "-keyopt",
+                                  "rsa_oaep_md:sha256"), True),
+    "OAEP with SHA-384, MGF with SHA-512": (
+        "rsa", ("-aes256", *OAEP, "-keyopt", "rsa_oaep_md:sha384", "-keyopt",
+                "rsa_mgf1_md:sha512"), True),
+    "OAEP with a label": ("rsa", ("-aes256", *OAEP, "-keyopt",
+                                  "rsa_oaep_label:0123456789"), True),
+    "EC": ("ec", ("-aes256",), True),
+    "EC and SHA-256": ("ec", ("-aes256", "-keyopt", "ecdh_kdf_md:sha256"),
+                       True),
+    "EC and SHA-384": ("ec", ("-aes192", "-keyopt", "ecdh_kdf_md:sha384"),
+                       True),
+    "EC, cofactor": ("ec", ("-aes128", "-keyopt", "ecdh_cofactor_mode:1"),
+                     True),
+    "EC and GCM": ("ec", ("-aes-256-gcm",), True),
+    "key identifier": ("rsa", ("-aes256", "-keyid"), True),
+    "two recipients": ("stranger", ("-aes256", "-recip", "ec.pem"), True),
+    "a stranger": ("stranger", ("-aes256",), False),
+}
+
+
+def from_openssl(t):
+    """S8 S9 what openssl makes, we read"""
+    ours = Ours()
+    check_made(t, ours, "openssl", lambda name: "S8", {
+        name: (FROM + ours.sign(TEXT, who, *options), expected)
+        for name, (who, options, expected) in SIGNED.items()})
+    check_made(t, ours, "openssl", lambda name: "S9", {
+        name: (FROM + b"MIME-Version: 1.0\r\n" +
+               ours.seal(TEXT, whom, *options),
+               "none decrypted" if opens else "none")
+        for name, (whom, options, opens) in SEALED.items()})
+    inner = ours.sign(TEXT, "rsa")
+    clear = ours.sign(TEXT, "ec", "-nodetach")
+    sealed = ours.seal(inner, "rsa", "-aes256")
+    check_made(t, ours, "openssl", lambda name: "S9", {
+        "signed, encrypted": (FROM + sealed, "pass decrypted"),
+        "signed opaque, encrypted with GCM": (
+            FROM + ours.seal(clear, "ec", "-aes-256-gcm"), "pass decrypted"),
+        "triple": (FROM + ours.sign(sealed, "rsa"), "pass decrypted"),
+        "triple, opaque": (FROM + ours.sign(sealed, "ec", "-nodetach"),
+                           "pass decrypted"),
+        "encrypted, signed": (
+            FROM + ours.sign(ours.seal(TEXT, "rsa", "-aes256"), "rsa"),
+            "pass decrypted"),
+        "encrypted twice": (FROM + ours.seal(ours.seal(
+            TEXT, "rsa", "-aes256"), "ec", "-aes256"), "none decrypted"),
+    })
+
+
+def in_layers(t):
+    """S8 whose word counts when there are several layers"""
+    ours = Ours()
+    by_dave = ours.sign(TEXT, "dave")
+    sealed = ours.seal(by_dave, "rsa", "-aes256")
+    with_lf = ours.sign(TEXT, "rsa").replace(b"\r\n", b"\n")
+    changed = ours.sign(TEXT, "dave").replace(b"Hello", b"Hallo")
+    for name, message, expected in (
+            ("another's mail, signed again by the sender",
+             ours.sign(by_dave, "rsa"), "pass"),
+            ("the sender's mail, signed again by another",
+             ours.sign(ours.sign(TEXT, "rsa"), "dave"), "pass"),
+            ("another's mail, opaque, signed again by the sender",
+             ours.sign(ours.sign(TEXT, "dave", "-nodetach"), "rsa",
+                       "-nodetach"), "pass"),
+            ("another's weak signature under the sender's",
+             ours.sign(ours.sign(TEXT, "dave", "-md", "sha1"), "rsa"),
+             "pass"),
+            ("another's broken signature under the sender's",
+             ours.sign(changed, "rsa"), "fail"),
+            ("two signatures, neither the sender's",
+             ours.sign(by_dave, "stranger"), "fail"),
+            ("another's signature sealed inside, the sender's outside",
+             ours.sign(sealed, "rsa"), "fail decrypted"),
+            ("signed over CRLF, encrypted with LF",
+             ours.seal(with_lf, "rsa", "-aes256"), "pass decrypted"),
+            ("signed over CRLF, opaque with LF around it",
+             ours.sign(with_lf, "rsa", "-nodetach", binary=False), "pass")):
+        report, _ = ours.read(FROM + message)
+        t.is_(outcome(report), expected, f"S8 {name}: {expected}")
 
 
 if __name__ == "__main__":
     if os.geteuid() != 0:
         print("1..0 # SKIP a private Postfix needs root")
         sys.exit(0)
-    main(corpora, shapes, variants)
+    main(variants, from_openssl, in_layers, from_bouncy_castle, shapes,
+         corpora)
