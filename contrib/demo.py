@@ -428,10 +428,10 @@ def to_consumer(report, a, carol):
     a.send("alice", carol.address, data)
     received = carol.receive()
     report.show("in Maildir", received)
-    report.check(b"PIN is 4711" not in received.data, "the PIN cannot be read on "
-                                               "the wire")
+    report.check(b"PIN is 4711" not in received.data,
+                 "the PIN cannot be read on the wire")
     good, inside, why = cms_decrypt(received.data, carol.certificate)
-    report.check(good, f"openssl decrypts with Carol's key"
+    report.check(good, "openssl decrypts with Carol's key"
                        f"{because(why, good)}")
     good, content, why = cms_verify(inside, a.certificate, partial=True)
     report.check(good and content.endswith(sent.body),
@@ -452,8 +452,8 @@ def from_consumer(report, a, carol):
     a.accept(carol.address, ["alice@a.example"], data)
     delivered = a.receive(count + 1)
     report.show("delivered", delivered)
-    report.check(b"account is 98765" not in data, "the account cannot be read on the "
-                                       "wire")
+    report.check(b"account is 98765" not in data,
+                 "the account cannot be read on the wire")
     report.check(" smime=pass" in a.verdict(delivered) and
                  f"body.smime-identifier={carol.address}" in
                  a.verdict(delivered),

@@ -220,6 +220,8 @@ keyring_check(struct keyring *k, const struct settings *s, struct error *err)
 		    "sending-profile", i, &name);
 		struct error why;
 
+		if (!smime_mode_signs(p->mode))
+			continue;
 		ok = strcmp(p->signing_certificate, "auto") == 0 ?
 		    check_auto(k, p, signer.snapshot, now, &why) :
 		    find_named(k, p, NULL, now, &signer, &why);

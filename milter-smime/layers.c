@@ -96,6 +96,26 @@ open_layer(struct layer *l, const struct gateway *g,
 }
 
 /*
+ * What a signature is around, unjudged: is it encrypted already?  What came
+ * encrypted stays closed.
+ */
+static bool
+look_inside(struct layer *l, const struct gateway *g, struct entity *next,
+    bool *opened, struct error *err)
+{
+	struct error ignored;
+
+	if (!smime_kind_is_signed(&l->kind))
+		return true;
+	if (!smime_signed_content(&l->entity, &l->kind, &g->place,
+	    &l->content, err))
+		return false;
+	*opened = entity_from_bytes(l->content.data, l->content.len, next,
+	    &ignored);
+	return true;
+}
+
+/*
  * What is innermost by now.  A signature in parts that no mail server has
  * seen is judged as it would be delivered: some encrypt with LF for line
  * ends what they have signed with CRLF (RFC 8551 3.1.1).
@@ -121,6 +141,7 @@ peel(struct layers *l, const struct gateway *g,
 {
 	struct layer *layer = &l->v[l->n];
 	struct entity next;
+	bool ok;
 
 	*opened = false;
 	if (!find_kind(l, g, &layer->kind, err))
@@ -132,7 +153,9 @@ peel(struct layers *l, const struct gateway *g,
 	layer->entity = l->innermost;
 	l->n++;
 	entity_init(&next);
-	if (judge && !open_layer(layer, g, from, &next, opened, err)) {
+	ok = judge ? open_layer(layer, g, from, &next, opened, err) :
+	    look_inside(layer, g, &next, opened, err);
+	if (!ok) {
 		entity_init(&l->innermost);
 		entity_clear(&next);
 		return false;

@@ -50,8 +50,8 @@ void layers_clear(struct layers *l);
  * be the sender (another may be the sender's gateway, or whose mail it is
  * that the sender passes on).  The innermost speaks for the content; when
  * it is another's, the next around it does, unless encryption lies between.
- * Without judge only the outermost layer is recognised.  Fails only with
- * TEMP.
+ * Without judge layers are recognised, up to the first that is encrypted.
+ * Fails only with TEMP.
  */
 bool layers_take_apart(struct layers *l, const struct gateway *g,
     struct entity *message, const struct claimed_sender *from, bool judge,

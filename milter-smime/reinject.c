@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct reinjector {
 	const struct postseal_settings *common;
 	const struct milter_smime_settings *own;
 	char *directory; /* of the marks */
+	_Atomic time_t swept;
 };
 
 /* ---- marks ---- */
@@ -85,21 +87,25 @@ identifies(const struct message *m, const struct header *h)
 	return strncasecmp(h->name, "Content-", 8) == 0;
 }
 
-/*
- * The copy itself differs each time (session keys), so what identifies it
- * is the message it is made of and what was to be done.
- */
-static char *
-mark_path(const struct reinjector *r, const struct message *m,
-    const struct delivery *d)
+static EVP_MD_CTX *
+start_hash(void)
 {
-	unsigned char hash[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	char name[2 * EVP_MAX_MD_SIZE + 1] = "";
-	unsigned n = 0;
 
 	if (md == NULL || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
 		abort();
+	return md;
+}
+
+/*
+ * A copy differs each time (session keys), so what identifies it is the
+ * message it is made of and what was to be done.
+ */
+static EVP_MD_CTX *
+hash_message(const struct message *m)
+{
+	EVP_MD_CTX *md = start_hash();
+
 	for (size_t i = 0; i < m->nheaders; i++) {
 		if (!identifies(m, &m->headers[i]))
 			continue;
@@ -108,6 +114,20 @@ mark_path(const struct reinjector *r, const struct message *m,
 	}
 	feed(md, spool_data(m->body), spool_len(m->body));
 	feed_text(md, m->sender_text);
+	return md;
+}
+
+static char *
+mark_path(const struct reinjector *r, const EVP_MD_CTX *of_message,
+    const struct message *m, const struct delivery *d)
+{
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *md = start_hash();
+	char name[2 * EVP_MAX_MD_SIZE + 1] = "";
+	unsigned n = 0;
+
+	if (EVP_MD_CTX_copy_ex(md, of_message) != 1)
+		abort();
 	for (size_t i = 0; i < d->nrecipients; i++)
 		feed_text(md, m->recipients[d->recipients[i]].text);
 	feed_text(md, d->profile == NULL ? "" : d->profile);
@@ -249,9 +269,39 @@ free_recipients(struct smtp_recipient *list, size_t n)
 	free(list);
 }
 
+/*
+ * RFC 5321 4.4: whom the message came from.  The field that Postfix made
+ * for it goes with the original, milters never see it.
+ */
+static void
+put_trace(const struct reinjector *r, const struct message *m,
+    struct pieces *body)
+{
+	const char *name = m->client_name[0] == '\0' ? "unknown" :
+	    m->client_name;
+	time_t now = clock_now();
+	char date[64];
+	struct buf line;
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &tm);
+	buf_init(&line, 4096);
+	if (m->local)
+		buf_puts(&line, "Received: from localhost (local submission)");
+	else
+		buf_printf(&line, "Received: from %.255s ([%s%.64s])", name,
+		    strchr(m->client_address, ':') == NULL ? "" : "IPv6:",
+		    m->client_address);
+	buf_printf(&line, "\r\n\tby %.255s (milter-smime) with ESMTP id %.64s;"
+	    "\r\n\t%s\r\n", r->common->hostname, m->queue_id, date);
+	pieces_keep_text(body, &line);
+}
+
 static bool
-send_copy(struct smtp_client *c, const struct message *m,
-    const struct delivery *d, const struct outcome *o, struct error *err)
+send_copy(const struct reinjector *r, struct smtp_client *c,
+    const struct message *m, const struct delivery *d,
+    const struct outcome *o, struct error *err)
 {
 	struct pieces body = {0};
 	struct smtp_piece *pieces;
@@ -262,6 +312,7 @@ send_copy(struct smtp_client *c, const struct message *m,
 		.parameters = parameters, .nrecipients = d->nrecipients};
 	bool ok;
 
+	put_trace(r, m, &body);
 	outcome_render(o, m, &body);
 	pieces = mem_array(body.n, sizeof(*pieces));
 	for (size_t i = 0; i < body.n; i++) {
@@ -282,6 +333,17 @@ send_copy(struct smtp_client *c, const struct message *m,
 
 /* ---- public ---- */
 
+/* Once an hour. */
+static void
+sweep(struct reinjector *r)
+{
+	time_t now = clock_now(), last = r->swept;
+
+	if (now - last >= 3600 &&
+	    atomic_compare_exchange_strong(&r->swept, &last, now))
+		remove_old(r->directory);
+}
+
 struct reinjector *
 reinject_open(const struct settings *s, struct error *err)
 {
@@ -296,7 +358,7 @@ reinject_open(const struct settings *s, struct error *err)
 		reinject_close(&r);
 		return NULL;
 	}
-	remove_old(r->directory);
+	sweep(r);
 	return r;
 }
 
@@ -335,19 +397,22 @@ reinject_send(struct reinjector *r, const struct message *m,
     void *context, struct strvec *marks, struct error *err)
 {
 	struct connections c = {NULL, NULL};
+	EVP_MD_CTX *hash = hash_message(m);
 	bool ok = true;
 
+	sweep(r);
 	for (size_t i = 0; ok && i < report->ncopies; i++) {
 		const struct copy *copy = &report->copies[i];
 		const struct delivery *d =
 		    &report->plan.deliveries[copy->delivery];
-		char *path = mark_path(r, m, d);
+		char *path = mark_path(r, hash, m, d);
 		struct smtp_client *client;
 
 		if (!is_marked(path)) {
 			client = connect_for(r, &c, d, err);
 			ok = client != NULL && prepare_mark(path, err) &&
-			    send_copy(client, m, d, &copy->outcome, err) &&
+			    send_copy(r, client, m, d, &copy->outcome,
+			    err) &&
 			    set_mark(r, path, err);
 			if (ok && !progress(context))
 				ok = error_temp(err, "the mail server gave "
@@ -357,6 +422,7 @@ reinject_send(struct reinjector *r, const struct message *m,
 			strvec_add(marks, path);
 		free(path);
 	}
+	EVP_MD_CTX_free(hash);
 	smtp_client_close(&c.pass);
 	smtp_client_close(&c.bounce);
 	if (ok)

@@ -150,31 +150,6 @@ copy_piece(void *context, const unsigned char *p, size_t n,
 	return spool_write(context, p, n, err);
 }
 
-static bool
-find_content(const struct entity *e, const struct smime_kind *k,
-    const struct spool_place *place, struct signed_content *c,
-    struct error *err)
-{
-	const unsigned char *cms;
-
-	if (k->form == SMIME_MULTIPART_SIGNED) {
-		c->data = e->body.n == 0 ? "" :
-		    e->body.v[0].data + k->signed_off;
-		c->len = k->signed_len;
-		return true;
-	}
-	cms = (const unsigned char *)spool_data(k->cms);
-	c->spool = spool_new(place);
-	if (!cms_walk_content(cms, &k->walk, copy_piece, c->spool, err) ||
-	    !spool_finish(c->spool, err)) {
-		spool_free(&c->spool);
-		return false;
-	}
-	c->data = spool_data(c->spool);
-	c->len = spool_len(c->spool);
-	return true;
-}
-
 /* One hash per digest algorithm the signers use, all fed at once. */
 static bool
 digest_content(struct job *j, const struct signed_content *c)
@@ -521,6 +496,31 @@ check_all(struct job *j, const struct signed_content *content)
 }
 
 bool
+smime_signed_content(const struct entity *e, const struct smime_kind *k,
+    const struct spool_place *place, struct signed_content *c,
+    struct error *err)
+{
+	const unsigned char *cms;
+
+	if (k->form == SMIME_MULTIPART_SIGNED) {
+		c->data = e->body.n == 0 ? "" :
+		    e->body.v[0].data + k->signed_off;
+		c->len = k->signed_len;
+		return true;
+	}
+	cms = (const unsigned char *)spool_data(k->cms);
+	c->spool = spool_new(place);
+	if (!cms_walk_content(cms, &k->walk, copy_piece, c->spool, err) ||
+	    !spool_finish(c->spool, err)) {
+		spool_free(&c->spool);
+		return false;
+	}
+	c->data = spool_data(c->spool);
+	c->len = spool_len(c->spool);
+	return true;
+}
+
+bool
 smime_verify(const struct verify_rules *rules, const struct entity *e,
     const struct smime_kind *k, const struct mailaddr *from,
     const char *from_error, const struct spool_place *place,
@@ -533,7 +533,7 @@ smime_verify(const struct verify_rules *rules, const struct entity *e,
 
 	if (k->malformed[0] != '\0')
 		return fail(v, k->malformed);
-	if (!find_content(e, k, place, content, err))
+	if (!smime_signed_content(e, k, place, content, err))
 		return false;
 	j.cms = parse(k, &why);
 	ok = j.cms == NULL ? fail(v, why.text) : check_all(&j, content);

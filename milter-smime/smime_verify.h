@@ -48,6 +48,15 @@ bool smime_verify(const struct verify_rules *rules, const struct entity *e,
     struct verdict *v, struct signed_content *content, struct error *err)
     __attribute__((warn_unused_result));
 
+/*
+ * The content alone, whether or not a signature holds; k is not malformed.
+ * Fails only with TEMP.
+ */
+bool smime_signed_content(const struct entity *e,
+    const struct smime_kind *k, const struct spool_place *place,
+    struct signed_content *content, struct error *err)
+    __attribute__((warn_unused_result));
+
 void signed_content_clear(struct signed_content *c);
 
 #endif

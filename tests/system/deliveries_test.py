@@ -710,13 +710,15 @@ def written(t):
 
 # --- a DKIM signer behind us -------------------------------------------------
 
+OPENDKIM = "/usr/sbin/opendkim"
+
+
 class Opendkim:
     """A signer for a.example."""
 
     def __init__(self, postfix):
-        for name in ("opendkim", "opendkim-genkey"):
-            if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin"):
-                raise Skip(f"{name} is not installed")
+        if not os.access(OPENDKIM, os.X_OK):
+            raise Skip("opendkim is not installed")
         self.path = directory_for("opendkim", mode=0o755)
         key = os.path.join(self.path, "s.private")
         subprocess.run(["openssl", "genrsa", "-out", key, "2048"],
@@ -745,7 +747,7 @@ class Opendkim:
         with open(self.file("all"), "w") as file:
             file.write("0.0.0.0/0\n127.0.0.1\nlocalhost\n")
         self.process = subprocess.Popen(
-            ["/usr/sbin/opendkim", "-f", "-x", self.file("sign.conf")],
+            [OPENDKIM, "-f", "-x", self.file("sign.conf")],
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         own(self)
         wait_for("opendkim to listen", lambda: os.path.exists(self.socket))
@@ -762,7 +764,7 @@ class Opendkim:
         with open(self.file("message"), "wb") as file:
             file.write(message.data)
         done = subprocess.run(
-            ["/usr/sbin/opendkim", "-x", self.file("verify.conf"), "-t",
+            [OPENDKIM, "-x", self.file("verify.conf"), "-t",
              self.file("message")], capture_output=True, text=True)
         text = done.stdout + done.stderr
         return done.returncode == 0 and "succeeded" in text, text

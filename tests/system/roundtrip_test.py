@@ -9,6 +9,7 @@ Every mail of the corpora mime-parsers and spamassassin goes all the ways;
 where they are absent, the shapes of smime_shapes_test.py go alone.
 """
 
+import base64
 import collections
 import concurrent.futures
 import email
@@ -21,9 +22,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 from harness import (Message, Milter, Pki, Sink, Skip, cms_verify, crlf,
-                     directory_for, main, new_directory, standard_config)
+                     directory_for, main, new_directory, own,
+                     standard_config)
 from harness.gateway import GROUPS, Gateway, PASS_ON, TRUSTED, mail
 from smime_shapes_test import SHAPES, compose, on_the_way, transmit
 
@@ -89,7 +92,7 @@ mail-policy {way.name} {{
 """
 
 
-# --- the mails -----------------------------------------------------------------
+# --- the mails ---------------------------------------------------------------
 
 def corpus_mails(name):
     """(name, message) of each file of a corpus; [] where it is absent."""
@@ -126,7 +129,7 @@ def addressed(data, sender, case):
     return fields + head + blank + body
 
 
-# --- readers -------------------------------------------------------------------
+# --- readers -----------------------------------------------------------------
 
 class Reading:
     """What a reader made of a message."""
@@ -220,7 +223,7 @@ class Openssl:
         return done.returncode == 0, done.stdout, done.stderr.decode()
 
     @staticmethod
-    def _form(layer, data):
+    def form(layer, data):
         """Of a signature, the form it has, not the one asked for."""
         kind = re.sub(r"\s+", "", Message(data).first("Content-Type") or "")
         if layer not in ("cbc", "gcm"):
@@ -231,7 +234,7 @@ class Openssl:
     def read(self, way, data):
         opened = []
         for layer in way.layers.split():
-            layer = self._form(layer, data)
+            layer = self.form(layer, data)
             if layer in ("cbc", "gcm"):
                 good, data, why = self._decrypt(
                     data, self.people.readers[way.key])
@@ -243,7 +246,95 @@ class Openssl:
         return Reading(" ".join(opened), data)
 
 
-# --- ours to others ------------------------------------------------------------
+class Gpgsm:
+    """
+    GnuPG's S/MIME, where it can: no OAEP, until 2.3 neither ECDH nor GCM.
+    It has a home directory and an agent of its own.
+    """
+
+    PASSPHRASE = "x\n"
+    ON = "disable-dirmngr\ndisable-crl-checks\nbatch\npinentry-mode loopback\n"
+
+    def __init__(self, people):
+        if not shutil.which("gpgsm"):
+            raise Skip("no gpgsm here")
+        self.home = new_directory("gnupg")
+        os.chmod(self.home, 0o700)
+        self._write("gpgsm.conf", self.ON)
+        self._write("gpg-agent.conf",
+                    "allow-loopback-pinentry\ns2k-count 1024\n")
+        own(self)
+        root, reader = people.root, people.readers["rsa"]
+        self._write("trustlist.txt", subprocess.run(
+            ["openssl", "x509", "-noout", "-fingerprint", "-sha1", "-in",
+             root.cert], capture_output=True, text=True, check=True
+        ).stdout.partition("=")[2].strip() + " S relax\n")
+        pair = os.path.join(self.home, "reader.p12")
+        subprocess.run(["openssl", "pkcs12", "-export", "-legacy", "-in",
+                        reader.cert, "-inkey", reader.key, "-passout",
+                        "pass:x", "-out", pair], check=True,
+                       capture_output=True)
+        for path in (root.cert, pair):
+            good, why = self.run("--import", path)
+            assert good, why
+
+    def _write(self, name, text):
+        with open(os.path.join(self.home, name), "w") as file:
+            file.write(text)
+
+    def close(self):
+        subprocess.run(["gpgconf", "--homedir", self.home, "--kill",
+                        "gpg-agent"], capture_output=True)
+
+    def run(self, *arguments):
+        done = subprocess.run(
+            ["gpgsm", "--homedir", self.home, "--passphrase-fd", "0",
+             *arguments], input=self.PASSPHRASE, capture_output=True,
+            text=True)
+        return done.returncode == 0, done.stderr
+
+    @staticmethod
+    def can(way):
+        return (way.key != "ec" and "gcm" not in way.layers and
+                "oaep" not in way.settings)
+
+    def _open(self, layer, data, work):
+        cms, inner = os.path.join(work, "cms"), os.path.join(work, "inner")
+        message = Message(data)
+        if layer == "detached":
+            boundary = re.search(r'boundary="([^"]+)"',
+                                 message.first("Content-Type"))[1].encode()
+            _, content, signature, _ = (b"\r\n" + message.body).split(
+                b"\r\n--" + boundary)
+            content, data = content[2:], signature
+        with open(cms, "wb") as file:
+            file.write(base64.b64decode(data.partition(b"\r\n\r\n")[2]))
+        if layer == "detached":
+            with open(inner, "wb") as file:
+                file.write(content)
+            good, why = self.run("--verify", cms, inner)
+        else:
+            good, why = self.run("--yes", "--output", inner, "--decrypt"
+                                 if layer == "cbc" else "--verify", cms)
+        if not good:
+            return None, why
+        with open(inner, "rb") as file:
+            return file.read(), why
+
+    def read(self, way, data):
+        opened = []
+        with tempfile.TemporaryDirectory(dir=self.home) as work:
+            for layer in way.layers.split():
+                layer = Openssl.form(layer, data)
+                inner, why = self._open(layer, data, work)
+                if inner is None:
+                    return Reading(" ".join(opened), data, why)
+                opened.append(layer)
+                data = inner
+        return Reading(" ".join(opened), data)
+
+
+# --- ours to others ----------------------------------------------------------
 
 class Carried:
     """Mails sent all ways through our gateway to a 7-bit hop."""
@@ -251,8 +342,9 @@ class Carried:
     def __init__(self, people, mails, ways):
         self.ways = {way.name: way for way in ways}
         self.wire = Sink(features=("PIPELINING",), name="wire.example")
-        self.gateway = Gateway("a", GROUPS + PASS_ON + "".join(map(profile, ways)),
-                               self.wire.port)
+        self.gateway = Gateway(
+            "a", GROUPS + PASS_ON + "".join(map(profile, ways)),
+            self.wire.port)
         people.give(self.gateway.milter)
         self.gateway.start()
         self.sent, batch = {}, []
@@ -331,9 +423,9 @@ def unlike(sent, reading):
     return None
 
 
-def check_readings(t, who, carried, readings):
+def check_readings(t, who, carried, readings, can=lambda way: True):
     """One line per way: all mails are what was sent."""
-    for way in carried.ways.values():
+    for way in filter(can, carried.ways.values()):
         cases = [case for case, sent in carried.sent.items()
                  if sent[1] is way]
         failed = []
@@ -351,13 +443,13 @@ def check_readings(t, who, carried, readings):
 ROWS = {"detached": "S1", "opaque": "S1", "cbc": "S2", "gcm": "S2"}
 
 
-def by_openssl(people, carried):
-    reader = Openssl(people)
+def by(reader, carried, can=lambda way: True):
+    """{case: Reading} of what a reader that takes one message can read."""
+    cases = [case for case in carried.got if can(carried.sent[case][1])]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        return dict(zip(carried.got, pool.map(
+        return dict(zip(cases, pool.map(
             lambda case: reader.read(carried.sent[case][1],
-                                     carried.got[case].data),
-            carried.got)))
+                                     carried.got[case].data), cases)))
 
 
 def by_java(java, people, carried):
@@ -385,8 +477,13 @@ def carry(t, mails, ways):
     carried = Carried(people, mails, ways)
     t.is_(sorted(carried.got), sorted(carried.sent),
           f"S1 {len(mails)} mails go {len(ways)} ways and all arrive")
-    ours = by_openssl(people, carried)
+    ours = by(Openssl(people), carried)
     check_readings(t, "openssl", carried, ours)
+    try:
+        check_readings(t, "gpgsm", carried,
+                       by(Gpgsm(people), carried, Gpgsm.can), Gpgsm.can)
+    except Skip as why:
+        t.skip("S1 S2 gpgsm reads them", why)
     readings = by_java(Java(), people, carried)
     check_readings(t, "Bouncy Castle", carried, readings)
     check_javamail(t, carried, readings)
@@ -414,7 +511,7 @@ def variants(t):
           VARIANTS)
 
 
-# --- others to us --------------------------------------------------------------
+# --- others to us ------------------------------------------------------------
 
 INCOMING = GROUPS + """
 mail-flow-policy INCOMING {
@@ -423,7 +520,8 @@ mail-flow-policy INCOMING {
     smime_signature = remove
 }
 """
-TEXT = b"Content-Type: text/plain\r\n\r\nHello.\r\n" + b"A line of text.\r\n" * 99
+TEXT = (b"Content-Type: text/plain\r\n\r\nHello.\r\n"
+        + b"A line of text.\r\n" * 99)
 
 
 class Ours:

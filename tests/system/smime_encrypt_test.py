@@ -269,8 +269,8 @@ def profiles(t):
     t.is_(json.loads(ask("show", "bank", "--json")),
           {"name": "bank", **wanted, "sign_signed": False},
           "S4 show --json")
-    for word, found in (("BAN", ["bank"]), ("gw", ["bank"]), ("t", ["partner"]),
-                        ("zzz", [])):
+    for word, found in (("BAN", ["bank"]), ("gw", ["bank"]),
+                        ("t", ["partner"]), ("zzz", [])):
         t.is_([p["name"] for p in json.loads(ask("search", word, "--json"))],
               found, f"S4 search {word}")
     for words in (("show", "nobody"), ("show",), ("remove", "bank")):
@@ -762,6 +762,9 @@ def encrypted_already(t):
     forms = {"EnvelopedData": cms_encrypt(TEXT, other),
              "AuthEnvelopedData, BER": cms_encrypt(
                  TEXT, other, options=["-stream", "-aes-256-gcm"])}
+    for form in ("detached", "opaque"):
+        forms[f"{form} around it"] = cms_sign(
+            inside(forms["EnvelopedData"]), x, opaque=form == "opaque")
     count = 0
     for name, data in forms.items():
         for mode in modes_:

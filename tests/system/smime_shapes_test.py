@@ -173,6 +173,10 @@ SHAPES = [
         part(GRUSS, UTF8), boundary=b"a'()+_,-./:=? b")),
     ("a boundary of 150 characters", *multi(
         part(GRUSS, UTF8), boundary=b"b" * 150)),
+    ("a part with two types, one of parts labelled 8bit", *multi(part(
+        b"--b2\n" + CTE8 + b"\n\n7-bit\n--b2\n",
+        b"Content-Type: multipart/alternative; boundary=b2", UTF8)),
+     "opaque"),
     ("a digest", *multi(part(INNER), kind=b"digest")),
     ("a digest with types", *multi(
         part(INNER, b"Content-Type: message/rfc822"),
