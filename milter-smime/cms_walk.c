@@ -436,23 +436,98 @@ walk_signed(struct cursor *c, struct cms_walk *w, struct error *err)
 		   &w->signer_infos, walk_signer, w, err);
 }
 
+/* The inside of an AlgorithmIdentifier that was walked already. */
+static bool
+open_algorithm(const struct cursor *at, const struct cms_span *span,
+    struct cursor *algorithm, struct head *oid, struct error *err)
+{
+	struct cursor c = *at;
+
+	c.pos = span->off;
+	c.end = span->off + span->len;
+	c.indefinite = false;
+	if (!enter(&c, TAG_SEQUENCE, "an algorithm", algorithm, err) ||
+	    !expect(algorithm, TAG_OID, "an algorithm", oid, err))
+		return false;
+	algorithm->pos = oid->body + oid->len;
+	return true;
+}
+
 /*
- * RFC 5652 6.2.  A KeyAgreeRecipientInfo holds many recipients in its last
- * SEQUENCE (6.2.2); counting them there keeps one limit for all kinds.
+ * RFC 4055 4.1: the parameters must be there, and in them those of a label
+ * (CVE-2026-28390: OpenSSL looks without asking).
  */
 static bool
-walk_recipient(struct cursor *c, struct cms_walk *w, struct error *err)
+check_oaep(struct cursor *algorithm, struct error *err)
 {
-	struct cursor kari;
+	struct cursor params, source, label;
+
+	if (!enter(algorithm, TAG_SEQUENCE, "RSA-OAEP parameters", &params,
+		err))
+		return false;
+	while (!at_end(&params)) {
+		if (next_tag(&params) != TAG_CONTEXT(2)) {
+			if (!skip(&params, err))
+				return false;
+			continue;
+		}
+		if (!enter(&params, TAG_CONTEXT(2), "a label", &source, err) ||
+		    !enter(&source, TAG_SEQUENCE, "a label", &label, err) ||
+		    !take(&label, TAG_OID, "a label", NULL, err) ||
+		    !take(&label, TAG_OCTETS, "a label", NULL, err) ||
+		    !leave(&source, &label, err) ||
+		    !leave(&params, &source, err))
+			return false;
+	}
+	return leave(algorithm, &params, err);
+}
+
+/* RFC 5652 6.2.1; rid is a SEQUENCE or [0], primitive. */
+static bool
+walk_transport(struct cursor *c, struct error *err)
+{
+	static const unsigned char oaep[] = {
+	    0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 7};
+	struct cursor ktri, algorithm;
+	struct cms_span span;
+	struct head oid;
+
+	if (!enter(c, TAG_SEQUENCE, "a recipient", &ktri, err) ||
+	    !take(&ktri, TAG_INTEGER, "the recipient's version", NULL, err) ||
+	    !skip(&ktri, err) ||
+	    !take(&ktri, TAG_SEQUENCE, "keyEncryptionAlgorithm", &span, err) ||
+	    !open_algorithm(&ktri, &span, &algorithm, &oid, err))
+		return false;
+	if (oid.len == sizeof(oaep) &&
+	    memcmp(c->p + oid.body, oaep, sizeof(oaep)) == 0 &&
+	    !check_oaep(&algorithm, err))
+		return false;
+	return take_octets(&ktri, "an encrypted key", err) &&
+	       leave(c, &ktri, err);
+}
+
+/*
+ * RFC 5652 6.2.2: it holds many recipients in its last SEQUENCE; counting
+ * them there keeps one limit for all kinds.  The algorithm's parameters say
+ * how the key is wrapped (RFC 5753 7.1.4); without them OpenSSL falls
+ * (CVE-2026-28389).
+ */
+static bool
+walk_agreement(struct cursor *c, struct cms_walk *w, struct error *err)
+{
+	struct cursor kari, algorithm;
+	struct cms_span span;
+	struct head oid;
 	unsigned before;
 
-	if (next_tag(c) != TAG_CONTEXT(1))
-		return skip(c, err);
 	if (!enter(c, TAG_CONTEXT(1), "a recipient", &kari, err) ||
 	    !take(&kari, TAG_INTEGER, "the recipient's version", NULL, err) ||
 	    !take(&kari, TAG_CONTEXT(0), "originator", NULL, err) ||
 	    (next_tag(&kari) == TAG_CONTEXT(1) && !skip(&kari, err)) ||
-	    !take(&kari, TAG_SEQUENCE, "keyEncryptionAlgorithm", NULL, err))
+	    !take(&kari, TAG_SEQUENCE, "keyEncryptionAlgorithm", &span, err) ||
+	    !open_algorithm(&kari, &span, &algorithm, &oid, err) ||
+	    !take(&algorithm, TAG_SEQUENCE, "key agreement parameters", NULL,
+		err))
 		return false;
 	before = --w->nrecipients; /* itself is none */
 	if (!walk_set(&kari, TAG_SEQUENCE, "recipients", CMS_MAX_RECIPIENTS,
@@ -462,6 +537,31 @@ walk_recipient(struct cursor *c, struct cms_walk *w, struct error *err)
 		return error_perm(
 		    err, "CMS with a key for nobody at byte %zu", c->pos);
 	return leave(c, &kari, err);
+}
+
+/*
+ * RFC 5652 6.2.  Passwords, keys agreed on elsewhere and other ways are
+ * never ours: such recipients are counted, and left out of the skeleton.
+ */
+static bool
+is_ours(unsigned tag)
+{
+	return tag == TAG_SEQUENCE || tag == TAG_CONTEXT(1);
+}
+
+static bool
+walk_recipient(struct cursor *c, struct cms_walk *w, struct error *err)
+{
+	unsigned tag = next_tag(c);
+	size_t start = c->pos;
+	bool ok = tag == TAG_SEQUENCE ? walk_transport(c, err) :
+	    tag == TAG_CONTEXT(1) ? walk_agreement(c, w, err) : skip(c, err);
+
+	if (ok && is_ours(tag))
+		w->own_recipients_len += c->pos - start;
+	else if (ok)
+		w->nforeign++;
+	return ok;
 }
 
 /* RFC 5652 6.1: OriginatorInfo */
@@ -479,13 +579,20 @@ walk_originator(struct cursor *c, struct cms_walk *w, struct error *err)
 	return true;
 }
 
+/* AES's and ARIA's: OpenSSL reads their parameters alike. */
 static bool
 is_gcm(const unsigned char *oid, size_t len)
 {
 	static const unsigned char aes[] = {
 	    0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01};
+	static const unsigned char aria[] = {
+	    0x2a, 0x83, 0x1a, 0x8c, 0x9a, 0x6e, 0x01, 0x01};
 
-	return len == sizeof(aes) + 1 && memcmp(oid, aes, sizeof(aes)) == 0 &&
+	if (len != sizeof(aes) + 1)
+		return false;
+	if (memcmp(oid, aria, sizeof(aria)) == 0)
+		return oid[8] >= 34 && oid[8] <= 36;
+	return memcmp(oid, aes, sizeof(aes)) == 0 &&
 	       (oid[8] == 6 || oid[8] == 26 || oid[8] == 46);
 }
 
@@ -523,17 +630,12 @@ static bool
 check_algorithm(const struct cursor *at, const struct cms_span *span, bool *gcm,
     struct error *err)
 {
-	struct cursor c = *at, algorithm;
-	struct head h;
+	struct cursor algorithm;
+	struct head oid;
 
-	c.pos = span->off;
-	c.end = span->off + span->len;
-	c.indefinite = false;
-	if (!enter(&c, TAG_SEQUENCE, "an algorithm", &algorithm, err) ||
-	    !expect(&algorithm, TAG_OID, "an algorithm", &h, err))
+	if (!open_algorithm(at, span, &algorithm, &oid, err))
 		return false;
-	*gcm = is_gcm(algorithm.p + h.body, h.len);
-	algorithm.pos = h.body + h.len;
+	*gcm = is_gcm(algorithm.p + oid.body, oid.len);
 	return !*gcm || check_gcm(&algorithm, err);
 }
 
@@ -584,6 +686,10 @@ walk_enveloped(struct cursor *c, struct cms_walk *w, struct error *err)
 		&w->nrecipients, &w->recipient_infos, walk_recipient, w, err) ||
 	    !walk_encrypted(c, w, &gcm, err))
 		return false;
+	/* With another cipher nothing would check the mac. */
+	if (w->type == CMS_TYPE_AUTH_ENVELOPED && !gcm)
+		return error_perm(
+		    err, "AuthEnvelopedData with a cipher that is not GCM");
 	if (w->type == CMS_TYPE_ENVELOPED)
 		return walk_attributes(
 		    c, TAG_CONTEXT(1), &w->unprotected_attributes, err);
@@ -680,6 +786,41 @@ put_span(struct buf *b, const unsigned char *p, const struct cms_span *s)
 	buf_append(b, p + s->off, s->len);
 }
 
+static size_t
+recipients_len(const struct cms_walk *w)
+{
+	return head_len(w->own_recipients_len) + w->own_recipients_len;
+}
+
+/* Walked before, so nothing of it can fail. */
+static void
+put_recipients(struct buf *b, const unsigned char *p, const struct cms_walk *w)
+{
+	struct allowance left = {CMS_MAX_SKELETON, CMS_MAX_ELEMENTS};
+	struct cursor c = {
+	    .p = p,
+	    .pos = w->recipient_infos.off,
+	    .end = w->recipient_infos.off + w->recipient_infos.len,
+	    .left = &left,
+	};
+	struct cursor set;
+	struct error ignored;
+
+	put_head(b, TAG_SET, w->own_recipients_len);
+	if (!enter(&c, TAG_SET, "recipients", &set, &ignored))
+		return;
+	while (!at_end(&set)) {
+		struct cms_span one = {set.pos, 0};
+		unsigned tag = next_tag(&set);
+
+		if (!skip(&set, &ignored))
+			return;
+		one.len = set.pos - one.off;
+		if (is_ours(tag))
+			put_span(b, p, &one);
+	}
+}
+
 /*
  * The heads of ContentInfo around inner bytes of a SEQUENCE of this type.
  */
@@ -722,12 +863,12 @@ put_enveloped(struct buf *b, const unsigned char *p, const struct cms_walk *w)
 	size_t info = w->content_type.len + w->content_algorithm.len;
 
 	put_content_info(b, w->type,
-	    w->version.len + w->originator_info.len + w->recipient_infos.len +
+	    w->version.len + w->originator_info.len + recipients_len(w) +
 		head_len(info) + info + w->auth_attributes.len + w->mac.len +
 		w->unprotected_attributes.len);
 	put_span(b, p, &w->version);
 	put_span(b, p, &w->originator_info);
-	put_span(b, p, &w->recipient_infos);
+	put_recipients(b, p, w);
 	put_head(b, TAG_SEQUENCE, info);
 	put_span(b, p, &w->content_type);
 	put_span(b, p, &w->content_algorithm);
@@ -849,12 +990,12 @@ attach_enveloped(const unsigned char *p, const struct cms_walk *w,
 		      head_len(content_len) + content_len;
 
 	put_content_info(head, w->type,
-	    w->version.len + w->originator_info.len + w->recipient_infos.len +
+	    w->version.len + w->originator_info.len + recipients_len(w) +
 		head_len(info) + info + w->auth_attributes.len + w->mac.len +
 		w->unprotected_attributes.len);
 	put_span(head, p, &w->version);
 	put_span(head, p, &w->originator_info);
-	put_span(head, p, &w->recipient_infos);
+	put_recipients(head, p, w);
 	put_head(head, TAG_SEQUENCE, info);
 	put_span(head, p, &w->content_type);
 	put_span(head, p, &w->content_algorithm);

@@ -74,6 +74,8 @@ struct cms_walk {
 	size_t content_len; /* sum of its pieces */
 
 	unsigned ncertificates, ncrls, nsigners, nrecipients, ndigests;
+	unsigned nforeign; /* of the recipients, not by certificate */
+	size_t own_recipients_len; /* bytes of the others */
 };
 
 /*
@@ -86,7 +88,8 @@ bool cms_walk(const unsigned char *p, size_t n, struct cms_walk *w,
 
 /*
  * The object again, definite lengths, content left out (as for a detached
- * signature).  For SIGNED, ENVELOPED and AUTH_ENVELOPED.
+ * signature), and so are recipients by password and the like.  For SIGNED,
+ * ENVELOPED and AUTH_ENVELOPED that were walked with success.
  */
 bool cms_walk_skeleton(const unsigned char *p, const struct cms_walk *w,
     struct buf *out, struct error *err) __attribute__((warn_unused_result));

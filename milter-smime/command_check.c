@@ -4,32 +4,22 @@
  */
 #include "command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
-#include "common/ca_list.h"
+#include "check_postfix.h"
 #include "common/cert_db.h"
-#include "common/child.h"
 #include "common/control.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "gateway.h"
 #include "smime_settings.h"
-
-static void
-tell(json_t *findings, const char *id, const char *severity,
-    const char *text, const char *fix)
-{
-	json_array_append_new(findings, json_pack("{s:s, s:s, s:s, s:s, s:s}",
-	    "id", id, "severity", severity, "text", text, "fix", fix, "where",
-	    "milter-smime"));
-}
 
 static char *
 control_path(const struct settings *s)
@@ -49,79 +39,41 @@ check_daemon(const struct settings *s, json_t *findings)
 
 	buf_init(&out, 65536);
 	if (control_ask(path, "status", &out, &err))
-		tell(findings, "smime-daemon", "ok", "milter-smime is running",
+		check_tell(findings, "smime-daemon", "ok", "milter-smime is running",
 		    "");
 	else
-		tell(findings, "smime-daemon", "critical",
+		check_tell(findings, "smime-daemon", "critical",
 		    "milter-smime does not answer", "start it: systemctl "
 		    "start milter-smime");
 	buf_clear(&out);
 	free(path);
 }
 
-/* One parameter of Postfix; NULL when it cannot be asked. */
-static char *
-postconf(const char *name)
-{
-	char *const argv[] = {(char *)"postconf", (char *)"-h", (char *)name,
-		NULL};
-	struct child_result result = {0};
-	struct error err = {0};
-	char *value = NULL;
-
-	if (child_run("/usr/sbin/postconf", argv, 10, 65536, &result, &err) &&
-	    result.status == 0) {
-		value = mem_strdup(buf_text(&result.out));
-		value[strcspn(value, "\n")] = '\0';
-	}
-	child_result_clear(&result);
-	return value;
-}
-
-/* Is our socket among the milters, in Postfix's spelling or in full? */
-static bool
-names_us(const char *milters, const char *listen)
-{
-	const char *tail = strrchr(listen, '/');
-
-	return strstr(milters, listen) != NULL ||
-	    (tail != NULL && strstr(milters, tail + 1) != NULL);
-}
-
+/* Can the milter, as who we are now, make its socket? */
 static void
-check_postfix(const struct settings *s, json_t *findings)
+check_socket(const struct settings *s, json_t *findings)
 {
 	const struct milter_smime_settings *own = settings_get(s,
 	    "milter-smime");
-	char *smtpd = postconf("smtpd_milters");
-	char *local = postconf("non_smtpd_milters");
-	char *action = postconf("milter_default_action");
+	const char *path = own->listen + strlen("unix:");
+	char *directory, *slash, *text;
 
-	if (smtpd == NULL || local == NULL || action == NULL) {
-		tell(findings, "smime-postfix", "warning", "Postfix cannot be "
-		    "asked for its settings", "install Postfix; postconf must "
-		    "be in /usr/sbin");
-		goto out;
+	if (strncmp(own->listen, "unix:", 5) != 0)
+		return;
+	directory = mem_strdup(path);
+	slash = strrchr(directory, '/');
+	if (slash != NULL && slash != directory)
+		*slash = '\0';
+	if (access(directory, W_OK | X_OK) != 0) {
+		text = mem_printf("user %s cannot make the socket in %s: %s",
+		    own->user == NULL ? "" : own->user, directory,
+		    strerror(errno));
+		check_tell(findings, "smime-socket", "critical", text,
+		    "it must be 3770 root:postfix: systemd-tmpfiles --create "
+		    "postseal.conf; the user must be in group postfix");
+		free(text);
 	}
-	if (!names_us(smtpd, own->listen))
-		tell(findings, "smime-milters", "critical", "smtpd_milters "
-		    "does not name milter-smime: mail passes unsigned",
-		    "see `postseal smime postfix-config`");
-	if (!names_us(local, own->listen) &&
-	    strstr(local, "smtpd_milters") == NULL)
-		tell(findings, "smime-local-milters", "warning",
-		    "non_smtpd_milters does not name milter-smime: mail from "
-		    "sendmail(1) passes unsigned",
-		    "see `postseal smime postfix-config`");
-	if (strcmp(action, "accept") == 0)
-		tell(findings, "smime-default-action", "critical",
-		    "milter_default_action = accept: mail passes unsigned "
-		    "when the milter is gone",
-		    "postconf -e milter_default_action=tempfail");
-out:
-	free(smtpd);
-	free(local);
-	free(action);
+	free(directory);
 }
 
 int
@@ -132,23 +84,24 @@ command_self_check(const struct settings *s, const char *problem)
 	struct error err = {0};
 
 	if (s == NULL) {
-		tell(findings, "smime-settings", "critical", problem,
+		check_tell(findings, "smime-settings", "critical", problem,
 		    "correct the file");
 		goto out;
 	}
 	check_daemon(s, findings);
 	check_postfix(s, findings);
 	if (!command_drop(s)) {
-		tell(findings, "smime-user", "critical", "cannot become the "
+		check_tell(findings, "smime-user", "critical", "cannot become the "
 		    "milter's user", "create it (setting user)");
 		goto out;
 	}
+	check_socket(s, findings);
 	g = gateway_open(s, NULL, &err);
 	if (g == NULL || !gateway_check(g, &err))
-		tell(findings, "smime-start", "critical", err.text,
-		    "until then the milter does not start");
+		check_tell(findings, "smime-start", "critical", err.text,
+		    "until then the milter does not start again");
 	else
-		tell(findings, "smime-start", "ok", "settings, keys, CA lists "
+		check_tell(findings, "smime-start", "ok", "settings, keys, CA lists "
 		    "and key store are usable", "");
 	gateway_close(&g);
 out:

@@ -5,6 +5,7 @@
  */
 #include "command.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -76,6 +77,35 @@ set_time(const char *text)
 }
 
 static bool
+set_client(struct request *r, const char *text)
+{
+	unsigned char address[16];
+
+	if (inet_pton(AF_INET, text, address) != 1 &&
+	    inet_pton(AF_INET6, text, address) != 1) {
+		log_error("--client %s: not an IP address", text);
+		return false;
+	}
+	r->client = text;
+	return true;
+}
+
+static bool
+add_recipient(struct request *r, const char *text)
+{
+	struct mailaddr a = {0};
+	struct error err;
+	bool ok = mailaddr_parse(text, strlen(text), &a, &err);
+
+	mailaddr_clear(&a);
+	if (!ok)
+		log_error("--to %s: %s", text, err.text);
+	else
+		strvec_add(&r->to, text);
+	return ok;
+}
+
+static bool
 take_option(struct request *r, int c)
 {
 	switch (c) {
@@ -83,11 +113,9 @@ take_option(struct request *r, int c)
 		r->from = optarg;
 		return true;
 	case OPT_TO:
-		strvec_add(&r->to, optarg);
-		return true;
+		return add_recipient(r, optarg);
 	case OPT_CLIENT:
-		r->client = optarg;
-		return true;
+		return set_client(r, optarg);
 	case OPT_NAME:
 		r->client_name = optarg;
 		return true;
@@ -345,7 +373,12 @@ print_report(const json_t *j)
 
 	json_object_foreach((json_t *)j, key, value) {
 		bool nested = json_is_array(value);
+		const char *text = json_string_value(value);
 
+		/* Only what there is to say. */
+		if (json_is_null(value) || (text != NULL &&
+		    (text[0] == '\0' || strcmp(text, "none") == 0)))
+			continue;
 		if (!nested) {
 			printf("%-17s ", key);
 			print_json_value(value);
@@ -446,8 +479,8 @@ command_test(const struct settings *s, int argc, char **argv)
 	/* The file is the caller's: opened before we change the user. */
 	r.message = strcmp(r.file, "-") == 0 ? stdin : fopen(r.file, "rb");
 	if (r.message == NULL) {
-		error_errno(&err, "cannot open %s", r.file);
-		code = command_failed(&err);
+		log_error("cannot open %s: %s", r.file, strerror(errno));
+		code = EX_NOINPUT;
 		goto out;
 	}
 	if (!command_drop(s)) {

@@ -33,6 +33,8 @@ lock(const char *path, struct error *err)
 
 	if (fd < 0) {
 		error_errno(err, "cannot open %s", file);
+		error_prefix(err, "the socket's directory must be there and "
+		    "ours to write (systemd-tmpfiles --create postseal.conf)");
 		goto out;
 	}
 	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {

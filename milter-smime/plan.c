@@ -129,14 +129,16 @@ fits(const struct draft *draft, const struct treatment *t)
 	    has_cert(&draft->d, t->r->cert);
 }
 
-/* Who has no key, for the reply: `no key for bob@b.example`. */
+/* For the reply: who has no key, and what the sender can do. */
 static char *
 explain(const struct plan_facts *f, const struct recipient_facts *r)
 {
 	for (size_t i = 0; i < f->nrecipients; i++)
 		if (f->recipients[i].cert == NULL &&
 		    same_profile(&f->recipients[i], r))
-			return mem_strdup(f->recipients[i].no_cert);
+			return mem_printf("S/MIME encryption (profile %s): no "
+			    "usable certificate for %s; ask your postmaster "
+			    "to add it", r->profile, f->recipients[i].no_cert);
 	return NULL;
 }
 

@@ -41,7 +41,10 @@ run_word(const struct settings *s, int argc, char **argv)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (argc > 0 && strcmp(argv[0], words[i].word) == 0)
 			return words[i].run(s, argc, argv);
-	fputs(usage, stderr);
+	if (argc > 0)
+		log_error("%s is not known; --help lists what is", argv[0]);
+	else
+		fputs(usage, stderr);
 	return EX_USAGE;
 }
 
@@ -67,6 +70,10 @@ main(int argc, char **argv)
 	log_open("postseal-smime", "mail", true);
 	if (!service_harden(&err))
 		log_fatal(EX_OSERR, "%s", err.text);
+	if (argc > 1 && strcmp(argv[argc - 1], "--help") == 0) {
+		fputs(usage, stdout);
+		return EX_OK;
+	}
 	while ((c = getopt_long(argc, argv, "+c:V", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':

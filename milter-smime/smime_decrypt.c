@@ -27,6 +27,8 @@ parse(const struct smime_kind *k)
 	struct error ignored;
 	struct buf skeleton;
 
+	if (k->malformed[0] != '\0')
+		return NULL; /* not even OpenSSL shall see it */
 	buf_init(&skeleton, CMS_MAX_SKELETON);
 	if (cms_walk_skeleton(p, &k->walk, &skeleton, &ignored)) {
 		q = (const unsigned char *)skeleton.data;

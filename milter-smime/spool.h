@@ -6,6 +6,9 @@
  * Bytes of unknown number: in memory while few, then in a file that has no
  * name (so nothing of a message stays on disk when we die), mapped when
  * written.  Write, finish, then read; immutable from finish on.
+ *
+ * Above a megabyte only three spools of the process are in memory at a
+ * time, so what it takes is bounded however many connections there are.
  */
 
 #include <stdbool.h>

@@ -20,7 +20,7 @@ ROOMS = ("common", "milter-smime", "policyd-auth", "tlsa-resolver",
 ORDER = """
 postseal-smime main
 command_test command_key command_profile command_check
-command
+command check_postfix
 callbacks listener
 pipeline
 compose

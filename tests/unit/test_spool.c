@@ -63,6 +63,58 @@ test_spool(void)
 	keeps(4096, 65536, 1 << 22, "four megabytes on disk come back");
 }
 
+static size_t
+open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	while (d != NULL && readdir(d) != NULL)
+		n++;
+	if (d != NULL)
+		closedir(d);
+	return n;
+}
+
+/* Memory for large spools is there for three at a time. */
+static void
+test_large_spools(void)
+{
+	struct spool_place place = {dir, 4 << 20};
+	size_t before = open_files(), wrong = 0;
+	char *block = mem_alloc(3 << 20);
+	struct error err = {0};
+	struct spool *s[5];
+
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < 5; i++) {
+			memset(block, (int)('a' + i), 3 << 20);
+			s[i] = spool_new(&place);
+			wrong += !spool_write(s[i], block, 1 << 20, &err) ||
+			    !spool_write(s[i], block, 2 << 20, &err) ||
+			    !spool_finish(s[i], &err);
+		}
+		wrong += open_files() != before + 2;
+		for (size_t i = 0; i < 5; i++) {
+			memset(block, (int)('a' + i), 3 << 20);
+			wrong += spool_len(s[i]) != 3 << 20 ||
+			    memcmp(spool_data(s[i]), block, 3 << 20) != 0;
+			spool_free(&s[i]);
+		}
+	}
+	check(wrong == 0 && open_files() == before, "three large spools are "
+	    "kept in memory, the others in files, again and again");
+	place.spill_at = 2 << 20;
+	s[0] = spool_new(&place);
+	check(spool_write(s[0], block, 2 << 20, &err) &&
+	    open_files() == before && spool_write(s[0], block, 1, &err) &&
+	    open_files() == before + 1 && spool_finish(s[0], &err) &&
+	    memcmp(spool_data(s[0]), block, 2 << 20) == 0,
+	    "a large one that grows on moves to a file");
+	spool_free(&s[0]);
+	free(block);
+}
+
 static void
 test_spool_errors(void)
 {
@@ -168,6 +220,7 @@ main(void)
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	test_spool();
+	test_large_spools();
 	test_spool_errors();
 	test_pieces();
 	check(rmdir(dir) == 0, "nothing is left behind");
