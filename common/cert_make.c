@@ -88,6 +88,15 @@ add_field(X509_NAME *name, int nid, const char *option, const char *text,
 	return true;
 }
 
+/* ISO 3166 (RFC 5280, appendix A.1). */
+static bool
+is_country(const char *text)
+{
+	return strlen(text) == 2 &&
+	    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			 "abcdefghijklmnopqrstuvwxyz") == 2;
+}
+
 static bool
 set_names(X509 *cert, const struct cert_request *r, struct error *err)
 {
@@ -97,6 +106,10 @@ set_names(X509 *cert, const struct cert_request *r, struct error *err)
 	bool ok = false;
 
 	must(name != NULL);
+	if (r->country != NULL && !is_country(r->country)) {
+		error_perm(err, "--c takes a two-letter country code, as DE");
+		goto out;
+	}
 	if (cn == NULL)
 		cn = r->domains.n > 0 ? r->domains.v[0] : r->addresses.v[0];
 	if (r->demo)

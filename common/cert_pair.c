@@ -19,8 +19,10 @@
 #include "common/mem.h"
 #include "common/pem_file.h"
 
-#define KEY_GROUP "postseal-smime"
-#define CERT_MODE 0644
+#define KEY_GROUP  "postseal-smime"
+#define CERT_MODE  0644
+#define KEPT_BYTES 112 /* of NAME, so that a kept one is a name, too */
+#define KEPT_MAX   99  /* on one day */
 
 /* One of the two files while it is being replaced. */
 struct piece {
@@ -66,16 +68,51 @@ make_directory(const char *path, struct strvec *changes, struct error *err)
 	    error_errno(err, "%s: cannot make the directory", path);
 }
 
+static bool
+is_taken(const char *directory, const char *name)
+{
+	static const char *const ends[] = {"pem", "key", "pem.old", "key.old"};
+	bool taken = false;
+
+	for (size_t i = 0; !taken && i < 4; i++) {
+		char *path = mem_printf("%s/%s.%s", directory, name, ends[i]);
+
+		taken = is_there(path);
+		free(path);
+	}
+	return taken;
+}
+
+/* NAME-YYYYMMDD, or with -2, -3 and so on behind it. */
+static char *
+choose_kept(const struct cert_pair *pair, struct error *err)
+{
+	time_t now = clock_now();
+	char stamp[16], *name;
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%Y%m%d", &tm);
+	for (int i = 1; i <= KEPT_MAX; i++) {
+		name = i == 1 ?
+		    mem_printf("%.*s-%s", KEPT_BYTES, pair->name, stamp) :
+		    mem_printf("%.*s-%s-%d", KEPT_BYTES, pair->name, stamp, i);
+		if (!is_taken(pair->directory, name))
+			return name;
+		free(name);
+	}
+	error_perm(err, "%s/%s-%s.pem and %d more are there already; move "
+	    "away those nobody needs", pair->directory, pair->name, stamp,
+	    KEPT_MAX - 1);
+	return NULL;
+}
+
 /* A link, not a move: the old file stays in use until it is replaced. */
 static bool
-save_old(struct piece *p, const struct cert_pair *pair, const char *end,
-    const char *stamp, struct error *err)
+save_old(struct piece *p, const char *directory, const char *kept,
+    const char *end, struct error *err)
 {
-	p->path = mem_printf("%s/%s.%s", pair->directory, pair->name, end);
-	if (!is_there(p->path))
-		return true;
-	p->saved = mem_printf("%s/%s-%s.%s.old", pair->directory, pair->name,
-	    stamp, end);
+	p->saved = mem_printf("%s/%s.%s", directory, kept, end);
 	if (link(p->path, p->saved) == 0)
 		return true;
 	error_errno(err, "%s: cannot keep the old file as %s", p->path,
@@ -85,11 +122,53 @@ save_old(struct piece *p, const struct cert_pair *pair, const char *end,
 	return false;
 }
 
+/*
+ * What is about to be replaced gets a name of its own, the key first: a
+ * certificate that is seen has its key.  *told says so afterwards.
+ */
+static bool
+keep_old(const struct cert_pair *pair, struct piece *key,
+    struct piece *cert, char **told, struct error *err)
+{
+	bool has_cert = is_there(cert->path), has_key = is_there(key->path);
+	struct error why = {0};
+	const char *old = "";
+	char *kept;
+	bool ok = false;
+
+	if (!has_cert && (!has_key || pair->key == NULL))
+		return true;
+	kept = choose_kept(pair, err);
+	if (kept == NULL)
+		return false;
+	/* One broken entry, and the milter would take none at all. */
+	if (has_cert && !cert_store_check_pair(pair->directory, pair->name,
+	    &why))
+		old = ".old";
+	if (has_key && !save_old(key, pair->directory, kept,
+	    *old == '\0' ? "key" : "key.old", err))
+		goto out;
+	if (has_cert && !save_old(cert, pair->directory, kept,
+	    *old == '\0' ? "pem" : "pem.old", err))
+		goto out;
+	if (!has_cert)
+		*told = mem_printf("kept the old key as %s", key->saved);
+	else if (*old != '\0')
+		*told = mem_printf("kept the old one, which could not be "
+		    "used, as %s", cert->saved);
+	else
+		*told = mem_printf("kept the old certificate as %s%s", kept,
+		    has_key ? ": mail encrypted to it can still be read; the "
+		    "newest signs" : "");
+	ok = true;
+out:
+	free(kept);
+	return ok;
+}
+
 static void
 undo(struct piece *p)
 {
-	if (p->path == NULL)
-		return;
 	if (p->written && p->saved == NULL)
 		unlink(p->path);
 	else if (p->written)
@@ -104,9 +183,13 @@ tell(const struct piece *p, const char *detail, struct strvec *changes)
 	if (p->written)
 		strvec_take(changes, mem_printf("wrote %s (%s)", p->path,
 		    detail));
-	if (p->saved != NULL)
-		strvec_take(changes, mem_printf("kept the old one as %s",
-		    p->saved));
+}
+
+static void
+piece_init(struct piece *p, const struct cert_pair *pair, const char *end)
+{
+	*p = (struct piece){0};
+	p->path = mem_printf("%s/%s.%s", pair->directory, pair->name, end);
 }
 
 static void
@@ -205,37 +288,48 @@ check_request(const struct cert_pair *pair, struct error *err)
 	return pair->key != NULL || check_old_key(pair, err);
 }
 
-static void
-make_stamp(char stamp[32])
+bool
+cert_pair_is_kept(const char *directory, const char *name)
 {
-	time_t now = clock_now();
-	struct tm tm;
+	static const char digits[] = "0123456789";
+	const char *dash = strrchr(name, '-');
+	char *path;
+	bool kept;
 
-	gmtime_r(&now, &tm);
-	strftime(stamp, 32, "%Y%m%dT%H%M%SZ", &tm);
+	/* The number behind the date. */
+	if (dash != NULL && dash[1] != '\0' && strlen(dash + 1) < 3 &&
+	    dash[1 + strspn(dash + 1, digits)] == '\0')
+		dash = memrchr(name, '-', (size_t)(dash - name));
+	if (dash == NULL || dash == name || strspn(dash + 1, digits) != 8 ||
+	    (dash[9] != '\0' && dash[9] != '-'))
+		return false;
+	path = mem_printf("%s/%.*s.pem", directory, (int)(dash - name), name);
+	kept = is_there(path);
+	free(path);
+	return kept;
 }
 
 bool
 cert_pair_write(const struct cert_pair *pair, struct strvec *changes,
     struct error *err)
 {
-	struct piece key = {0}, cert = {0};
-	char stamp[32], detail[64] = "";
+	struct piece key, cert;
+	char detail[64] = "", *told = NULL;
 	bool ok = false;
 
-	make_stamp(stamp);
 	if (!check_request(pair, err) ||
 	    !make_directory(pair->directory, changes, err))
 		return false;
-	if (pair->key != NULL &&
-	    (!save_old(&key, pair, "key", stamp, err) ||
-		!write_key(&key, pair, detail, err)))
-		goto out;
-	if (!save_old(&cert, pair, "pem", stamp, err) ||
+	piece_init(&key, pair, "key");
+	piece_init(&cert, pair, "pem");
+	if (!keep_old(pair, &key, &cert, &told, err) ||
+	    (pair->key != NULL && !write_key(&key, pair, detail, err)) ||
 	    !write_cert(&cert, pair, err))
 		goto out;
 	tell(&key, detail, changes);
 	tell(&cert, "mode 0644", changes);
+	if (told != NULL)
+		strvec_add(changes, told);
 	ok = true;
 out:
 	if (!ok) {
@@ -244,5 +338,6 @@ out:
 	}
 	piece_clear(&key);
 	piece_clear(&cert);
+	free(told);
 	return ok;
 }

@@ -5,9 +5,13 @@
 /*
  * Puts a certificate and its key into `certificate_directory` as NAME.pem
  * (0644) and NAME.key, so that there is never half a pair: the key first,
- * and nothing at all when either fails.  A replaced pair stays beside the
- * new one as NAME-DATE.pem.old and NAME-DATE.key.old: mail may have been
- * encrypted to it.
+ * and nothing at all when either fails.
+ *
+ * A replaced pair stays in use beside the new one as NAME-YYYYMMDD.pem and
+ * NAME-YYYYMMDD.key (UTC; with -2, -3 when taken), the same files with
+ * their modes and owners: mail may have been encrypted to it.  A pair that
+ * the store would not take becomes NAME-YYYYMMDD.pem.old and .key.old,
+ * which nobody reads.
  *
  * The key is 0640 root:postseal-smime when we are root and that group
  * exists, else 0600.
@@ -36,6 +40,9 @@ struct cert_pair {
  */
 bool cert_pair_write(const struct cert_pair *pair, struct strvec *changes,
     struct error *err) __attribute__((warn_unused_result));
+
+/* Is this the name of a replaced pair, and is there the one after it? */
+bool cert_pair_is_kept(const char *directory, const char *name);
 
 /* Is the name taken?  For asking before long work. */
 bool cert_pair_check_free(const char *directory, const char *name,

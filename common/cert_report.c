@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/cert_make.h"
+#include "common/cert_pair.h"
 #include "common/cert_store.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -421,6 +422,22 @@ check_dates(struct walk *w, const struct cert_entry *e, const char *id)
 	free(text);
 }
 
+/* Time may do to it what it likes: nobody needs to renew it. */
+static bool
+is_replaced(const struct cert_entry *e)
+{
+	const char *slash = strrchr(e->file, '/');
+	char *directory;
+	bool replaced;
+
+	if (slash == NULL)
+		return false;
+	directory = mem_dup(e->file, (size_t)(slash - e->file));
+	replaced = cert_pair_is_kept(directory, e->name);
+	free(directory);
+	return replaced;
+}
+
 static void
 check_entry(void *context, const struct cert_entry *e,
     const struct error *err)
@@ -435,6 +452,13 @@ check_entry(void *context, const struct cert_entry *e,
 		add_finding(w->json, id, "critical", e->file, "", err->text);
 	if (e->facts == NULL)
 		goto out;
+	if (err == NULL && is_replaced(e)) {
+		text = mem_printf("certificate %s is replaced, and kept to "
+		    "read mail encrypted to it", e->name);
+		add_finding(w->json, id, "ok", e->file, "", text);
+		free(text);
+		goto out;
+	}
 	check_dates(w, e, id);
 	if (!x509_facts_check_fqdn(e->facts, &fqdn)) {
 		text = mem_printf("certificate %s: %s", e->name, fqdn.text);
@@ -481,7 +505,9 @@ count_entry(void *context, const struct cert_entry *e,
 	if (e->facts == NULL)
 		return;
 	if (e->facts->not_after < clock_now())
-		w->expired++;
+		w->expired += !is_replaced(e);
+	else if (is_replaced(e))
+		return;
 	else if (w->next_expiry == 0 || e->facts->not_after < w->next_expiry)
 		w->next_expiry = e->facts->not_after;
 }

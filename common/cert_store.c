@@ -274,6 +274,27 @@ entry_load(struct cert_entry *e, const struct place *place, bool with_keys,
 	return load_certs(e, err) && (!with_keys || load_key(e, place, err));
 }
 
+bool
+cert_store_check_pair(const char *directory, const char *name,
+    struct error *err)
+{
+	struct place place = {
+		.name = mem_strdup(name),
+		.file = mem_printf("%s/%s.pem", directory, name),
+		.key = mem_printf("%s/%s.key", directory, name),
+		.key_optional = true,
+	};
+	struct cert_entry e;
+	bool ok;
+
+	ok = entry_load(&e, &place, true, err);
+	entry_clear(&e);
+	free(place.name);
+	free(place.file);
+	free(place.key);
+	return ok;
+}
+
 static void
 snapshot_free(void *value)
 {

@@ -75,6 +75,13 @@ void cert_store_put(struct cert_store *store,
 const struct cert_entry *cert_snapshot_find(const struct cert_snapshot *snap,
     const char *name);
 
+/*
+ * Would the store take NAME.pem of the directory, with the NAME.key beside
+ * it if there is one?
+ */
+bool cert_store_check_pair(const char *directory, const char *name,
+    struct error *err) __attribute__((warn_unused_result));
+
 /* Is this a name a certificate may have? */
 bool cert_store_check_name(const char *name, struct error *err);
 

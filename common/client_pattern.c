@@ -2,9 +2,11 @@
 #include "common/client_pattern.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf.h"
 #include "common/domain.h"
 #include "common/mailaddr.h"
 
@@ -174,6 +176,37 @@ host_matches(const char *entry, const char *name)
 	return match;
 }
 
+/*
+ * A keyword misspelt?  Then err asks for the right one.  Only the part
+ * before a colon counts.
+ */
+static bool
+ask_keyword(const char *entry, struct error *err)
+{
+	static const char *const words[] = { "listener", "authenticated",
+		"local", "ALL", NULL };
+	char word[32], meant[128];
+	size_t n = strcspn(entry, ":");
+	const char *near;
+
+	if (n >= sizeof(word) || strlen(entry) >= sizeof(meant) - 32)
+		return false;
+	memcpy(word, entry, n);
+	word[n] = '\0';
+	near = conf_nearest(word, words);
+	if (near == NULL)
+		return false;
+	if (near == words[0])
+		snprintf(meant, sizeof(meant), "listener:%s",
+		    entry[n] == ':' && entry[n + 1] != '\0' ?
+		    entry + n + 1 : "NAME");
+	else
+		snprintf(meant, sizeof(meant), "%s", near);
+	error_perm(err, "\"%s\" is not known here; did you mean \"%s\"?",
+	    entry, meant);
+	return true;
+}
+
 static bool
 check_host(const char *entry, struct error *err)
 {
@@ -194,7 +227,7 @@ check_host(const char *entry, struct error *err)
 	 * and would silently match nobody.
 	 */
 	if (!dotted && !below && !localhost)
-		return error_perm(err, "\"%s\" is not known here; write ALL, "
+		return ask_keyword(entry, err) ? false : error_perm(err, "\"%s\" is not known here; write ALL, "
 		    "authenticated, local, listener:NAME, an address, a host's "
 		    "full name or .domain", entry);
 	return true;
@@ -245,7 +278,8 @@ client_pattern_check(const char *entry, struct error *err)
 	case RANGE_GOOD:
 		return true;
 	case RANGE_BAD:
-		return error_prefix(err, "\"%s\"", entry);
+		return ask_keyword(entry, err) ? false :
+		    error_prefix(err, "\"%s\"", entry);
 	default:
 		return check_host(entry, err);
 	}

@@ -80,7 +80,8 @@ static const char help[] =
     "    --ec CURVE      P-256, P-384, P-521 instead of RSA\n"
     "    --demo          say in the certificate that it is not for real use\n"
     "    --no-fqdn-check allow domains that are no full names\n"
-    "    --force         replace NAME; the old pair is kept beside it\n"
+    "    --force         replace NAME; the old pair is kept in use, as\n"
+    "                    NAME-YYYYMMDD, for mail encrypted to it\n"
     "  import NAME FILE  take over FILE, PKCS #12 or PEM\n"
     "    --key FILE      where the private key is, if not in FILE (PEM)\n"
     "    --password-file FILE\n"
@@ -467,6 +468,22 @@ read_input(const char *path, struct buf *text, struct error *err)
 	return true;
 }
 
+/* Our caller's own file: no service needs to read it. */
+static char *
+read_password(const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (st.st_mode & 07) != 0) {
+		error_perm(err, "%s: password file is readable by others "
+		    "(mode %04o); chmod 600 %s", path,
+		    (unsigned)(st.st_mode & 07777), path);
+		return NULL;
+	}
+	return pem_file_password(path, err);
+}
+
 static bool
 parse_input(const struct request *r, struct cert_import *in,
     struct error *err)
@@ -479,7 +496,7 @@ parse_input(const struct request *r, struct cert_import *in,
 	    !read_input(r->key_file, &key, err))
 		goto out;
 	if (r->password_file != NULL) {
-		password = pem_file_password(r->password_file, err);
+		password = read_password(r->password_file, err);
 		if (password == NULL)
 			goto out;
 	}
@@ -503,15 +520,30 @@ out:
 	return result == CERT_IMPORT_OK;
 }
 
-static void
-tell_of_import(const struct request *r, const struct cert_import *in)
+static bool
+has_key(const struct settings *s, const char *name)
 {
-	if (in->key != NULL)
-		printf("with its private key");
-	else
-		printf("without a private key: it cannot sign");
-	printf(" and %d certificates of its chain\n",
+	const struct postseal_settings *ps = settings_get(s, "postseal");
+	char *path = mem_printf("%s/%s.key", ps->certificate_directory, name);
+	bool has = access(path, F_OK) == 0;
+
+	free(path);
+	return has;
+}
+
+static void
+tell_of_import(const struct settings *s, const struct request *r,
+    const struct cert_import *in)
+{
+	printf("with %s and %d certificates of its chain\n",
+	    in->key != NULL ? "its private key" :
+	    has_key(s, r->name) ? "the private key that was there" :
+				  "no private key",
 	    sk_X509_num(in->chain));
+	if (!has_key(s, r->name))
+		printf("without a private key it cannot sign; if it is a "
+		    "partner's: postseal smime key add %s %s\n", r->name,
+		    r->input);
 	if (in->left_out > 0)
 		printf("left out %d certificates that are not of its chain\n",
 		    in->left_out);
@@ -538,7 +570,7 @@ import(const struct settings *s, const struct request *r, struct error *err)
 	}
 	if (!write_pair(s, r, in.cert, in.chain, in.key, "imported", err))
 		goto out;
-	tell_of_import(r, &in);
+	tell_of_import(s, r, &in);
 	ok = true;
 out:
 	cert_import_clear(&in);

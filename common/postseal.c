@@ -129,6 +129,7 @@ print_words(const struct front *f, FILE *out)
 	table_row(&t, "  check",
 	    "is everything well? --json for programs");
 	table_row(&t, "  status", "how it stands; --json for programs");
+	table_row(&t, "  help", "this, or more of one WORD");
 	for (size_t i = 0; i < f->words.n; i++) {
 		char *word = mem_printf("  %s", f->words.v[i]);
 		const char *line = "(does not say what it is)";
@@ -147,8 +148,32 @@ print_words(const struct front *f, FILE *out)
 	table_clear(&t);
 }
 
-/* The last line a program wrote before it failed is mostly the reason. */
-static void
+/* Moves over `PROGRAM: SEVERITY: ` in front of a line of its log. */
+static size_t
+skip_label(const struct buf *text, size_t start, size_t end)
+{
+	static const char *const labels[] = {PREFIX, "fatal: ", "error: ",
+	    "panic: "};
+
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+		const char *at = text->data + start;
+		size_t n = strlen(labels[i]);
+		const char *colon;
+
+		if (end - start < n || memcmp(at, labels[i], n) != 0)
+			continue;
+		colon = i > 0 ? at + n - 2 : memchr(at, ':', end - start);
+		if (colon != NULL && colon + 2 < text->data + end)
+			start = (size_t)(colon + 2 - text->data);
+	}
+	return start;
+}
+
+/*
+ * The last line a program wrote before it failed is mostly the reason.
+ * False when it wrote none.
+ */
+static bool
 last_line(const struct buf *text, struct buf *out)
 {
 	size_t end = text->len, start;
@@ -157,10 +182,11 @@ last_line(const struct buf *text, struct buf *out)
 		end--;
 	for (start = end; start > 0 && text->data[start - 1] != '\n';)
 		start--;
-	if (end > start) {
-		buf_puts(out, ": ");
-		log_escape(out, text->data + start, end - start);
-	}
+	if (end == start)
+		return false;
+	start = skip_label(text, start, end);
+	log_escape(out, text->data + start, end - start);
+	return true;
 }
 
 static json_t *
@@ -179,10 +205,21 @@ finding(const char *id, enum severity severity, const char *text,
 	return j;
 }
 
+/* reason: that alone will do, if the program told one. */
 static void
-describe_end(const struct child_result *answer, struct buf *text)
+describe_end(const struct child_result *answer, bool reason,
+    struct buf *text)
 {
-	if (WIFSIGNALED(answer->status))
+	bool failed = WIFEXITED(answer->status) &&
+	    WEXITSTATUS(answer->status) != 0;
+	struct buf line;
+	bool told;
+
+	buf_init(&line, ANSWER_MAX);
+	told = last_line(&answer->err, &line);
+	if (reason && failed && told)
+		;
+	else if (WIFSIGNALED(answer->status))
 		buf_printf(text, "killed by signal %d",
 		    WTERMSIG(answer->status));
 	else if (WEXITSTATUS(answer->status) != 0)
@@ -190,7 +227,10 @@ describe_end(const struct child_result *answer, struct buf *text)
 		    WEXITSTATUS(answer->status));
 	else
 		buf_puts(text, "an answer that is no JSON as expected");
-	last_line(&answer->err, text);
+	if (told)
+		buf_printf(text, "%s%s", text->len > 0 ? ": " : "",
+		    buf_text(&line));
+	buf_clear(&line);
 }
 
 /*
@@ -217,7 +257,7 @@ ask_json(const struct front *f, const char *word, const char *question,
 		j = NULL;
 	}
 	if (j == NULL)
-		describe_end(&answer, text);
+		describe_end(&answer, !array, text);
 out:
 	child_result_clear(&answer);
 	return j;
@@ -286,6 +326,13 @@ print_finding(const json_t *j)
 	buf_clear(&line);
 }
 
+static void
+add_own(json_t *all, json_t *one)
+{
+	json_object_set_new(one, "program", json_string("postseal"));
+	json_array_append_new(all, one);
+}
+
 static int
 check_all(const struct front *f)
 {
@@ -293,16 +340,18 @@ check_all(const struct front *f)
 	int worst = SEVERITY_OK;
 	size_t i;
 
+	if (geteuid() != 0)
+		add_own(all, finding("user", SEVERITY_WARNING, "not run as "
+		    "root: what this user may not read is reported as "
+		    "missing", "run this as root"));
 	for (i = 0; i < f->words.n; i++)
 		add_findings(f, f->words.v[i], all);
 	if (f->words.n == 0) {
 		char *text = mem_printf("no programs in %s", f->libexec);
 
-		one = finding("programs", SEVERITY_CRITICAL, text,
-		    "install postseal again");
+		add_own(all, finding("programs", SEVERITY_CRITICAL, text,
+		    "install postseal again"));
 		free(text);
-		json_object_set_new(one, "program", json_string("postseal"));
-		json_array_append_new(all, one);
 	}
 	json_array_foreach(all, i, one) {
 		if (severity_of(one) > worst)
@@ -384,12 +433,50 @@ refuse(const char *fmt, ...)
 	return EX_USAGE;
 }
 
-/* check and status: their own options. */
+struct built_in {
+	const char *word;
+	int (*run)(const struct front *);
+	const char *help;
+};
+
+static const struct built_in built_ins[] = {
+	{"check", check_all,
+	    "usage: postseal check [--json] [-c FILE]\n\n"
+	    "Asks every program whether all is well: a line for each finding,\n"
+	    "with what to do about it.  Run it as root.  Status 1 when one is\n"
+	    "critical, else 0.\n"},
+	{"status", status_all,
+	    "usage: postseal status [--json] [-c FILE]\n\n"
+	    "Asks every program how it stands: a line for each value.  Status\n"
+	    "1 when one does not answer, else 0.\n"},
+	{NULL, NULL, NULL},
+};
+
+static const struct built_in *
+find_built_in(const char *word)
+{
+	const struct built_in *b = built_ins;
+
+	while (b->word != NULL && strcmp(b->word, word) != 0)
+		b++;
+	return b->word == NULL ? NULL : b;
+}
+
+static bool
+is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int
-built_in(struct front *f, int (*run)(const struct front *), int argc,
+run_built_in(const struct built_in *b, struct front *f, int argc,
     char **argv)
 {
 	for (int i = 1; i < argc; i++) {
+		if (is_help(argv[i])) {
+			fputs(b->help, stdout);
+			return EX_OK;
+		}
 		if (strcmp(argv[i], "--json") == 0)
 			f->json = true;
 		else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
@@ -398,7 +485,7 @@ built_in(struct front *f, int (*run)(const struct front *), int argc,
 			return refuse("%s: \"%.64s\" is not known", argv[0],
 			    argv[i]);
 	}
-	return run(f);
+	return b->run(f);
 }
 
 static int
@@ -410,10 +497,10 @@ unknown(const struct front *f, const char *word)
 
 	strvec_add(&known, "check");
 	strvec_add(&known, "status");
+	strvec_add(&known, "help");
 	for (size_t i = 0; i < f->words.n; i++)
 		strvec_add(&known, f->words.v[i]);
-	nearest = is_word(word) ?
-	    conf_nearest(word, (const char *const *)known.v) : NULL;
+	nearest = conf_nearest(word, (const char *const *)known.v);
 	if (nearest != NULL)
 		code = refuse("no \"%.64s\" here; is it \"%s\"?", word,
 		    nearest);
@@ -450,18 +537,36 @@ become(const struct front *f, char **argv)
 	return code;
 }
 
+/* help [WORD] */
+static int
+help(struct front *f, char **argv)
+{
+	char option[] = "--help";
+	char *asked[] = {argv[1], option, NULL};
+	const struct built_in *b;
+
+	if (argv[1] == NULL || is_help(argv[1]) ||
+	    strcmp(argv[1], "help") == 0) {
+		print_words(f, stdout);
+		return EX_OK;
+	}
+	b = find_built_in(argv[1]);
+	return b != NULL ? run_built_in(b, f, 2, asked) : become(f, asked);
+}
+
 static int
 run(struct front *f, int argc, char **argv)
 {
+	const struct built_in *b;
 	int i = 1;
 
 	while (i < argc && argv[i][0] == '-') {
-		if (strcmp(argv[i], "-V") == 0) {
+		if (strcmp(argv[i], "-V") == 0 ||
+		    strcmp(argv[i], "--version") == 0) {
 			service_print_version("postseal");
 			return EX_OK;
 		}
-		if (strcmp(argv[i], "--help") == 0 ||
-		    strcmp(argv[i], "-h") == 0) {
+		if (is_help(argv[i])) {
 			print_words(f, stdout);
 			return EX_OK;
 		}
@@ -474,10 +579,11 @@ run(struct front *f, int argc, char **argv)
 		print_words(f, stdout);
 		return EX_OK;
 	}
-	if (strcmp(argv[i], "check") == 0)
-		return built_in(f, check_all, argc - i, argv + i);
-	if (strcmp(argv[i], "status") == 0)
-		return built_in(f, status_all, argc - i, argv + i);
+	if (strcmp(argv[i], "help") == 0)
+		return help(f, argv + i);
+	b = find_built_in(argv[i]);
+	if (b != NULL)
+		return run_built_in(b, f, argc - i, argv + i);
 	return become(f, argv + i);
 }
 

@@ -161,6 +161,42 @@ is_user(const struct passwd *pw)
 	    egid == pw->pw_gid && sgid == pw->pw_gid && setuid(0) != 0;
 }
 
+/* We read them as root; what the user starts later reads them, too. */
+static bool
+check_files(const struct settings *s, const char *user, struct error *err)
+{
+	const struct strvec *files = settings_files(s);
+	struct stat st;
+
+	for (size_t i = 0; i < files->n; i++) {
+		const char *path = files->v[i];
+
+		if (access(path, R_OK) == 0)
+			continue;
+		if (errno != EACCES)
+			return error_errno(err, "%s: user %s cannot read it",
+			    path, user);
+		if (stat(path, &st) != 0)
+			return error_perm(err, "%s: user %s cannot reach it; "
+			    "chmod 0755 its directory", path, user);
+		return error_perm(err, "%s (mode %04o): user %s cannot read "
+		    "it; chmod 0644", path, (unsigned)(st.st_mode & 07777),
+		    user);
+	}
+	return true;
+}
+
+/* Drops root, and looks whether the user has what the service needs. */
+static bool
+drop(const struct service *svc, const struct settings *s, struct error *err)
+{
+	const char *user = svc->user == NULL ? NULL : svc->user(s);
+
+	if (geteuid() != 0 || user == NULL || user[0] == '\0')
+		return true;
+	return service_drop(user, err) && check_files(s, user, err);
+}
+
 void
 service_start(const struct service *svc, int argc, char **argv,
     struct service_run *run)
@@ -193,8 +229,7 @@ service_start(const struct service *svc, int argc, char **argv,
 	}
 	umask(007);
 	/* -t drops too: what the user may not read is an error to find. */
-	ok = service_drop(svc->user == NULL ? NULL : svc->user(s), &err) &&
-	    service_harden(&err) &&
+	ok = drop(svc, s, &err) && service_harden(&err) &&
 	    (svc->check == NULL || svc->check(s, &err));
 	if (!ok)
 		refuse(svc, &o, s, &err);

@@ -42,7 +42,8 @@ struct service_run {
  * sets umask 007, runs check.  Ends the process on failure, with one line
  * to standard error and, when it was to serve, to the log.
  *
- * -t does all of this but for the log: check runs as the service's user.
+ * -t does all of this but for the log: check runs as the service's user,
+ * who must be able to read the configuration files.
  */
 void service_start(const struct service *svc, int argc, char **argv,
     struct service_run *run);

@@ -623,6 +623,12 @@ settings_error(const struct settings *s, const char *type, const char *name,
 	    key != NULL ? ": " : "", key != NULL ? key : "");
 }
 
+const struct strvec *
+settings_files(const struct settings *s)
+{
+	return &s->conf->files;
+}
+
 bool
 settings_given(const struct settings *s, const char *type, const char *name,
     const char *key)

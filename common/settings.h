@@ -83,6 +83,9 @@ bool settings_error(const struct settings *s, const char *type,
     const char *name, const char *key, struct error *err, const char *fmt,
     ...) __attribute__((format(printf, 6, 7)));
 
+/* The files that were read, in order.  Borrowed. */
+const struct strvec *settings_files(const struct settings *s);
+
 /* Was this key written in the file? */
 bool settings_given(const struct settings *s, const char *type,
     const char *name, const char *key);

@@ -7,6 +7,7 @@
 #include "common/client_pattern.h"
 #include "common/mailaddr.h"
 #include "common/mem.h"
+#include "common/smtp_client.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -361,19 +362,6 @@ check_address(const struct settings *s, const char *key, const char *text,
 }
 
 static bool
-is_server(const char *url)
-{
-	const char *colon;
-
-	if (strncmp(url, "smtp://", 7) != 0)
-		return false;
-	colon = strrchr(url + 7, ':');
-	return colon != NULL && colon > url + 7 && colon[1] != '\0' &&
-	    strlen(colon + 1) <= 5 &&
-	    colon[1 + strspn(colon + 1, "0123456789")] == '\0';
-}
-
-static bool
 alerts_check(const struct settings *s, const char *name, const void *values,
     struct error *err)
 {
@@ -397,7 +385,9 @@ alerts_check(const struct settings *s, const char *name, const void *values,
 				return false;
 	if (a->from != NULL && !check_address(s, "from", a->from, err))
 		return false;
-	if (strcmp(a->submit, "sendmail") != 0 && !is_server(a->submit))
+	if (strcmp(a->submit, "sendmail") != 0 &&
+	    (strncmp(a->submit, "smtp://", 7) != 0 ||
+	    !smtp_client_check_url(a->submit, err)))
 		return settings_error(s, "alerts", name, "submit", err,
 		    "\"%.64s\" cannot be used; write sendmail or "
 		    "smtp://HOST:PORT", a->submit);

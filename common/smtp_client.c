@@ -229,11 +229,18 @@ fail:
 }
 
 static bool
+is_socket_path(const char *path)
+{
+	return path[0] == '/' &&
+	    strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path);
+}
+
+static bool
 connect_unix(struct smtp_client *c, const char *path, struct error *err)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 
-	if (path[0] != '/' || strlen(path) >= sizeof(un.sun_path))
+	if (!is_socket_path(path))
 		return error_perm(err,
 		    "%s: needs an absolute path of at most %zu bytes", c->url,
 		    sizeof(un.sun_path) - 1);
@@ -591,6 +598,27 @@ say_data(struct smtp_client *c, const struct smtp_message *m, struct error *err)
 	if (c->reply.code >= 300)
 		return refused(c, "the end of the message", err);
 	return true;
+}
+
+bool
+smtp_client_check_url(const char *url, struct error *err)
+{
+	const char *text = NULL;
+	char *host, port[8];
+	bool ok;
+
+	if (strncmp(url, "smtp://", 7) == 0)
+		text = url + 7;
+	else if (strncmp(url, "inet:", 5) == 0)
+		text = url + 5;
+	else if (strncmp(url, "unix:", 5) == 0 && is_socket_path(url + 5))
+		return true;
+	host = mem_alloc(strlen(url) + 1);
+	ok = text != NULL && split_host_port(text, host, port) &&
+	    host[0] != '\0';
+	free(host);
+	return ok ? true : error_perm(err, "\"%.64s\" cannot be used; write "
+	    "smtp://HOST:PORT, inet:HOST:PORT or unix:/PATH", url);
 }
 
 struct smtp_client *

@@ -48,6 +48,13 @@ struct smtp_message {
 struct smtp_client;
 
 /*
+ * Is it a url that smtp_client_open() takes?  Nobody is asked.
+ * PERM "\"URL\" cannot be used; write …" if not.
+ */
+bool smtp_client_check_url(const char *url, struct error *err)
+    __attribute__((warn_unused_result));
+
+/*
  * url is smtp://HOST:PORT or smtp://[v6]:PORT or inet:HOST:PORT, or
  * unix:/path.  helo is our name.  Connects and greets.  timeout: seconds
  * for each reply.  NULL: TEMP, or PERM for a bad url.

@@ -39,6 +39,19 @@ strvec_clear(struct strvec *s)
 	s->n = 0;
 }
 
+void
+strvec_remove(struct strvec *s, const char *text)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (strcmp(s->v[i], text) != 0)
+			continue;
+		free(s->v[i]);
+		s->v[i] = s->v[--s->n];
+		s->v[s->n] = NULL;
+		return;
+	}
+}
+
 bool
 strvec_has(const struct strvec *s, const char *text)
 {

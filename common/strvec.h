@@ -21,6 +21,9 @@ void strvec_take(struct strvec *s, char *text);	     /* owns from now on */
 void strvec_addn(struct strvec *s, const char *text, size_t n);
 void strvec_clear(struct strvec *s);
 
+/* Removes the first that is equal; the order changes. */
+void strvec_remove(struct strvec *s, const char *text);
+
 bool strvec_has(const struct strvec *s, const char *text);
 bool strvec_hascase(const struct strvec *s, const char *text);
 

@@ -502,6 +502,8 @@ def main():
         report.check(False, f"{why}")
     report.title(f"{report.good} of {report.count} checks are as they "
                  "should be")
+    print("Next: on a machine of your own, README, section "
+          "\"Deploy from source\"")
     sys.exit(0 if report.good == report.count else 1)
 
 

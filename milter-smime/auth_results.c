@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/ascii.h"
+
 #define VALUE_MAX 16384
 #define LINE 76
 
@@ -128,29 +130,44 @@ flatten(const char *value, struct buf *out)
 	return depth == 0 && !quoted && !out->overflow;
 }
 
-static const char *
-skip(const char *p, const char *set)
-{
-	return p + strspn(p, set);
-}
-
-/* Behind a semicolon: `smime=`, `smime/1=`, blanks anywhere. */
 static bool
-is_smime_result(const char *p)
+is_host_char(char c)
 {
-	p = skip(p, " ");
-	if (strncasecmp(p, "smime", 5) != 0)
-		return false;
-	p = skip(p + 5, " ");
-	if (*p == '/')
-		p = skip(p + 1, " 0123456789");
-	return *p == '=';
+	return ascii_is_alnum(c) || c == '-' || c == '_';
 }
 
+/*
+ * Where a name ends that stands in p at all, as a word of its own; NULL
+ * when it does not.
+ */
+static const char *
+find_word(const char *p, const char *word)
+{
+	size_t n = strlen(word);
+	const char *at = p;
+
+	while ((at = strcasestr(at, word)) != NULL) {
+		const char *end = at + n;
+		bool starts = at == p ||
+		    (!is_host_char(at[-1]) && at[-1] != '.');
+		bool ends = !is_host_char(*end) &&
+		    (*end != '.' || !is_host_char(end[1]));
+
+		if (starts && ends)
+			return end;
+		at++;
+	}
+	return NULL;
+}
+
+/*
+ * Readers of this field are many and lenient, so any spelling counts that
+ * one of them might take for ours: our name as a word, and behind it a
+ * result of the method smime.
+ */
 bool
 auth_results_is_forged(const char *authserv_id, const char *value)
 {
-	size_t n = strlen(authserv_id);
 	struct buf flat;
 	const char *p;
 	bool forged = false;
@@ -162,16 +179,9 @@ auth_results_is_forged(const char *authserv_id, const char *value)
 		    strcasestr(buf_text(&flat), authserv_id) != NULL;
 		goto out;
 	}
-	p = skip(buf_text(&flat), " ");
-	if (strncasecmp(p, authserv_id, n) != 0)
-		goto out;
-	p += n;
-	if (*p == ' ') /* the version, RFC 8601 2.2 */
-		p = skip(p, " 0123456789");
-	if (*p != ';')
-		goto out;
-	for (; p != NULL; p = strchr(p + 1, ';'))
-		forged |= is_smime_result(p + 1);
+	p = find_word(buf_text(&flat), authserv_id);
+	while (!forged && p != NULL && (p = find_word(p, "smime")) != NULL)
+		forged = *p == '=' || *p == '/' || *p == ' ';
 out:
 	buf_clear(&flat);
 	return forged;

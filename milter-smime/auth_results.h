@@ -21,9 +21,10 @@ void auth_results_format(const char *authserv_id, const struct verdict *v,
     struct buf *out);
 
 /*
- * Does a field found in a message pretend to be ours?  It does when it
- * bears our authserv-id (any case, comments and folds skipped) and has an
- * smime result, or when it cannot be read well enough to tell.  Results of
+ * Does a field found in a message pretend to be ours?  It does when our
+ * authserv-id stands in it as a word (any case, comments and folds skipped)
+ * and a result of the method smime behind it, however it is punctuated, or
+ * when it cannot be read well enough to tell.  Results of
  * other methods that an earlier filter on this host added under the same
  * name (DKIM, SPF) are not ours to remove.
  */

@@ -164,7 +164,7 @@ on_mail(SMFICTX *ctx, char **argv)
 	const char *login = macro(ctx, "{auth_authen}");
 	char *parameters = join(argv + 1);
 
-	reinject_forget(&c->marks);
+	reinject_forget(reinjector, &c->marks);
 	message_free(&c->m);
 	memset(&c->failed, 0, sizeof(c->failed));
 	c->m = message_new(&gateway->place);
@@ -346,7 +346,7 @@ on_close(SMFICTX *ctx)
 
 	if (c == NULL)
 		return SMFIS_CONTINUE;
-	reinject_forget(&c->marks);
+	reinject_forget(reinjector, &c->marks);
 	message_free(&c->m);
 	free(c->address);
 	free(c->name);

@@ -79,6 +79,7 @@ problem(const struct certs_rules *rules, const struct ca_snapshot *ca,
 
 	check(ca, &request, &result);
 	*temporary |= result.temporary;
+	/* How strongly others vouch for it is not asked here. */
 	if (result.chain != CHECK_GOOD || result.revocation == CHECK_BAD ||
 	    result.temporary)
 		return mem_printf("key %s: %s", r->name, result.reason);

@@ -11,6 +11,7 @@
 #include "smime_sign.h"
 
 #define RESULTS "Authentication-Results"
+#define FORGED_MAX 2000
 
 /* ---- who may sign? ---- */
 
@@ -105,19 +106,25 @@ is_forged(const void *context, const char *value)
 	return auth_results_is_forged(context, value);
 }
 
-static void
-set_results(const struct composer *c, bool verify, struct outcome *o)
+static bool
+set_results(const struct composer *c, bool verify, struct outcome *o,
+    struct error *err)
 {
 	const char *id = postseal_authserv_id(c->gateway->common);
 	struct buf value;
 
 	outcome_delete_fields(o, c->m, RESULTS, is_forged, id);
+	/* Postfix needs longer for each; no honest mail has so many. */
+	if (o->nedits > FORGED_MAX)
+		return error_perm(err, "more than %d forged %s fields",
+		    FORGED_MAX, RESULTS);
 	if (!verify || c->r->verdict.signature == SIGNATURE_NONE)
-		return;
+		return true;
 	buf_init(&value, 8192);
 	auth_results_format(id, &c->r->verdict, &value);
 	outcome_prepend(o, RESULTS, buf_text(&value));
 	buf_clear(&value);
+	return true;
 }
 
 /*
@@ -185,9 +192,9 @@ compose(const struct composer *c, const struct delivery *d, struct copy *copy,
 	bool changed = false, ok;
 
 	entity_borrow(&e, layers_outermost(&c->r->layers));
-	set_results(c, d->verify, &copy->outcome);
 	ok = d->disposition != DISPOSITION_PASS ||
-	    take_steps(c, d, &e, copy, &changed, err);
+	    (set_results(c, d->verify, &copy->outcome, err) &&
+	    take_steps(c, d, &e, copy, &changed, err));
 	if (ok && changed)
 		outcome_set_entity(&copy->outcome, c->m, &e);
 	entity_clear(&e);

@@ -271,16 +271,56 @@ entity_from_message(const struct message *m, struct entity *e,
 	return true;
 }
 
-/* Header lines of unknown origin: CRLF line ends, no CR or NUL alone. */
+static bool
+is_blank_line(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strchr(" \t\r\n", p[i]) == NULL)
+			return false;
+	return true;
+}
+
+/*
+ * A header field of unknown origin: CRLF line ends, no CR or NUL alone, no
+ * continuation of blanks only, where some readers end the header.
+ */
 static void
 add_clean(struct buf *head, const char *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '\n')
+	size_t off = 0;
+
+	while (off < n) {
+		const char *nl = memchr(p + off, '\n', n - off);
+		size_t next = nl == NULL ? n : (size_t)(nl - p) + 1;
+
+		if (!is_blank_line(p + off, next - off)) {
+			for (size_t i = off; i < next; i++)
+				if (p[i] != '\r' && p[i] != '\n' &&
+				    p[i] != '\0')
+					buf_putc(head, p[i]);
 			buf_puts(head, "\r\n");
-		else if (p[i] != '\r' && p[i] != '\0')
-			buf_putc(head, p[i]);
+		}
+		off = next;
 	}
+}
+
+/* Is a field of the name of the one at p there already? */
+static bool
+has_field(const struct buf *head, const char *p, size_t n)
+{
+	const char *colon = memchr(p, ':', n);
+	struct mime_span line, value;
+	size_t len = colon == NULL ? 0 : (size_t)(colon - p);
+	char name[80];
+
+	while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
+		len--;
+	if (len == 0 || len >= sizeof(name))
+		return true; /* none that we could pass on */
+	memcpy(name, p, len);
+	name[len] = '\0';
+	return mime_find_field(buf_text(head), head->len, name, &line,
+	    &value);
 }
 
 bool
@@ -306,14 +346,15 @@ entity_from_bytes(const char *p, size_t n, struct entity *e,
 		    p[next] == '\t'));
 		if (next - off > 8 &&
 		    strncasecmp(p + off, "Content-", 8) == 0) {
-			add_clean(&e->head, p + off, next - off);
-			fields++;
+			if (++fields > FIELDS_MAX)
+				return error_perm(err, "more than %d Content- "
+				    "header fields inside the signature",
+				    FIELDS_MAX);
+			if (!has_field(&e->head, p + off, next - off))
+				add_clean(&e->head, p + off, next - off);
 		}
 		off = next;
 	}
-	if (fields > FIELDS_MAX)
-		return error_perm(err, "more than %d Content- header fields "
-		    "inside the signature", FIELDS_MAX);
 	if (e->head.len > 0 && e->head.data[e->head.len - 1] != '\n')
 		buf_puts(&e->head, "\r\n");
 	pieces_add(&e->body, p + body.off, body.len);

@@ -38,7 +38,8 @@ void entity_borrow(struct entity *e, const struct entity *from);
 
 /*
  * The entity in bytes that were signed or encrypted.  Only Content-*
- * fields are taken: others inside are not ours to believe.  Borrows p.
+ * fields are taken, the first of each name: others inside are not ours to
+ * believe.  Borrows p.
  */
 bool entity_from_bytes(const char *p, size_t n, struct entity *e,
     struct error *err) __attribute__((warn_unused_result));

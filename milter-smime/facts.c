@@ -26,9 +26,47 @@ is_default(const char *name)
 
 struct question {
 	const struct settings *s;
+	const struct message *m;
 	const struct mailaddr *sender, *from, *recipient;
 	int direction;
 };
+
+/*
+ * From fields that cannot be read may be read by others: whatever pattern
+ * stands in them somehow counts, so that no policy is missed.
+ */
+static bool
+may_be_from(const struct question *q, const char *pattern)
+{
+	const struct header *h;
+
+	if (*pattern == '@' || *pattern == '.')
+		pattern++;
+	for (size_t n = 0; (h = message_header(q->m, "From", n)) != NULL; n++)
+		if (strcasestr(h->value, pattern) != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * A policy that protects holds when the envelope sender or the From
+ * address matches; one that exempts (no profile), only when both do.
+ */
+static bool
+matches_sender(const struct question *q, const struct mail_policy_settings *p)
+{
+	const struct strvec *patterns = &p->senders;
+	bool sender = matches(patterns, q->sender);
+
+	if (p->profile == NULL)
+		return sender && q->from != NULL && matches(patterns, q->from);
+	if (sender || q->from != NULL)
+		return sender || matches(patterns, q->from);
+	for (size_t i = 0; i < patterns->n; i++)
+		if (may_be_from(q, patterns->v[i]))
+			return true;
+	return false;
+}
 
 static const struct mail_policy_settings *
 find_policy(const struct question *q, bool defaults, const char **name)
@@ -40,8 +78,7 @@ find_policy(const struct question *q, bool defaults, const char **name)
 		if (is_default(*name) != defaults ||
 		    p->direction != q->direction)
 			continue;
-		if (!matches(&p->senders, q->sender) &&
-		    (q->from == NULL || !matches(&p->senders, q->from)))
+		if (p->senders.n > 0 && !matches_sender(q, p))
 			continue;
 		if (matches(&p->recipients, q->recipient))
 			return p;
@@ -89,6 +126,42 @@ find_cert(const struct certs_rules *rules, const struct recipient *to,
 		r->fingerprint = mem_strdup(fingerprint);
 	}
 	free(reason);
+	return true;
+}
+
+/* ---- recipients we cannot judge ---- */
+
+static bool
+any_profile(const struct settings *s, int direction)
+{
+	for (size_t i = 0; i < settings_count(s, "mail-policy"); i++) {
+		const char *name;
+		const struct mail_policy_settings *p = settings_at(s,
+		    "mail-policy", i, &name);
+
+		if (p->direction == direction && p->profile != NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Postfix gives us recipients as the client wrote them and reads them more
+ * freely than we do: blanks, comments, a final dot, routes by % and !.  One
+ * that it may deliver elsewhere than we see must not slip by a policy.
+ */
+static bool
+check_recipients(const struct message *m, struct error *err)
+{
+	for (size_t i = 0; i < m->nrecipients; i++) {
+		const struct recipient *to = &m->recipients[i];
+
+		if (to->address.local == NULL || to->address.local[0] ==
+		    '\0' || strpbrk(to->address.local, "%!@\\") != NULL)
+			return error_perm(err, "recipient %.200s: the address "
+			    "is not written plainly; write user@domain",
+			    to->text);
+	}
 	return true;
 }
 
@@ -151,12 +224,15 @@ facts_find(const struct settings *s, const struct certs_rules *rules,
     const struct message *m, const struct mailaddr *from, bool outgoing,
     struct plan_facts *f, struct error *err)
 {
-	struct question q = {.s = s, .sender = &m->sender, .from = from,
+	struct question q = {.s = s, .m = m, .sender = &m->sender,
+		.from = from,
 		.direction = outgoing ? DIRECTION_OUTGOING :
 					DIRECTION_INCOMING};
 	struct strvec named = {0};
 	bool ok = true;
 
+	if (any_profile(s, q.direction) && !check_recipients(m, err))
+		return false;
 	f->nrecipients = m->nrecipients;
 	f->recipients = mem_array(m->nrecipients, sizeof(*f->recipients));
 	find_named(m, &named);

@@ -11,7 +11,9 @@
  * default-outgoing and default-incoming come last wherever they stand.
  * `senders` match when the envelope sender or the From address does: a
  * policy for example.com must not be missed because the envelope carries a
- * bounce address.
+ * bounce address.  For a policy without a profile, which exempts, both must
+ * match.  A From field that cannot be read counts as matching wherever the
+ * pattern stands in it.
  */
 
 #include <stdbool.h>
@@ -23,7 +25,9 @@
 
 /*
  * from may be NULL.  Fills f->recipients (freed by facts_clear());
- * borrows from s.  False: TEMP, a store cannot be asked now.
+ * borrows from s.  False: TEMP, a store cannot be asked now; PERM, a
+ * recipient is written in a way that Postfix and we may read differently,
+ * and mail of this direction may have to be protected.
  */
 bool facts_find(const struct settings *s, const struct certs_rules *rules,
     const struct message *m, const struct mailaddr *from, bool outgoing,

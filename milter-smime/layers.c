@@ -251,19 +251,19 @@ layers_outermost(const struct layers *l)
 }
 
 bool
-layers_have_signature(const struct layers *l)
+layers_have_signature(const struct layers *l, size_t from)
 {
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = from; i < l->n; i++)
 		if (smime_kind_is_signed(&l->v[i].kind))
 			return true;
 	return false;
 }
 
 bool
-layers_have_envelope(const struct layers *l)
+layers_have_envelope(const struct layers *l, size_t from)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (smime_kind_is_encrypted(&l->v[i].kind))
+	for (size_t i = from; i < l->n; i++)
+		if (smime_kind_is_sealed(&l->v[i].kind))
 			return true;
 	return false;
 }

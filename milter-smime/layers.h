@@ -61,7 +61,11 @@ bool layers_take_apart(struct layers *l, const struct gateway *g,
 /* The message as it came. */
 const struct entity *layers_outermost(const struct layers *l);
 
-bool layers_have_signature(const struct layers *l);
-bool layers_have_envelope(const struct layers *l);
+/*
+ * Is there a signature, a well-formed envelope, from the layer of that
+ * index on inwards?
+ */
+bool layers_have_signature(const struct layers *l, size_t from);
+bool layers_have_envelope(const struct layers *l, size_t from);
 
 #endif

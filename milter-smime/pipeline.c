@@ -52,10 +52,13 @@ find_facts(struct run *run, struct error *err)
 	};
 	struct report *r = run->r;
 	struct plan_facts *f = &r->facts;
+	size_t inside = 0;
 
-	f->is_signed = layers_have_signature(&r->layers);
-	f->is_encrypted = layers_have_envelope(&r->layers);
 	f->verify = r->flow.settings->smime_decrypt_verify;
+	if (f->verify && r->verdict.decrypted)
+		inside = (size_t)r->layers.last_opened + 1;
+	f->is_signed = layers_have_signature(&r->layers, inside);
+	f->is_encrypted = layers_have_envelope(&r->layers, inside);
 	f->verified = r->verdict.signature == SIGNATURE_PASS;
 	f->decrypted = r->verdict.decrypted;
 	f->remove_signature =
@@ -154,11 +157,10 @@ decide(struct run *run, struct error *err)
 
 	if (!find_facts(run, err))
 		return false;
-	plan_make(&r->facts, &r->plan);
-	if (r->plan.n > max)
-		return error_perm(err, "the recipients need %zu separate "
-		    "copies, more than %zu (deliveries_max); send to fewer at "
-		    "a time", r->plan.n, max);
+	if (!plan_make(&r->facts, max, &r->plan))
+		return error_perm(err, "the recipients need more than %zu "
+		    "separate copies (deliveries_max); send to fewer at a "
+		    "time", max);
 	if (!compose_all(run, err))
 		return false;
 	settle(r);

@@ -14,11 +14,22 @@ struct treatment {
 	const struct recipient_facts *r;
 };
 
+/* Around what stays closed (S12) a signature stays, too. */
+static bool
+removes_signature(const struct plan_facts *f)
+{
+	return f->verify && f->verified && f->is_signed && !f->is_encrypted &&
+	    f->remove_signature;
+}
+
+/* Judged by what the message is once we are through with opening it. */
 static bool
 may_sign_again(const struct plan_facts *f, const struct recipient_facts *r)
 {
+	bool stays_signed = f->is_signed && !removes_signature(f);
+
 	/* Encrypted mail is opaque to us; signed mail is signed (S6). */
-	return (!f->is_signed && !f->is_encrypted) ||
+	return (!stays_signed && !f->is_encrypted) ||
 	    r->settings->sign_signed;
 }
 
@@ -150,12 +161,9 @@ begin(struct draft *draft, const struct plan_facts *f,
 
 	memset(draft, 0, sizeof(*draft));
 	draft->t = *t;
-	d->recipients = mem_array(f->nrecipients, sizeof(*d->recipients));
 	d->verify = f->verify;
 	d->decrypt = f->verify && f->decrypted;
-	/* Around what stays closed (S12) it stays, too. */
-	d->remove_signature = f->verify && f->verified && f->is_signed &&
-	    (!f->is_encrypted || f->decrypted) && f->remove_signature;
+	d->remove_signature = removes_signature(f);
 	d->sign = t->sign;
 	d->encrypt = t->encrypt;
 	d->sign_outside = t->sign_outside;
@@ -173,19 +181,24 @@ add(struct draft *draft, size_t index, const struct recipient_facts *r)
 {
 	struct delivery *d = &draft->d;
 
+	/* Room grows by powers of two. */
+	if ((d->nrecipients & (d->nrecipients - 1)) == 0)
+		d->recipients = mem_resize(d->recipients,
+		    2 * d->nrecipients + 1, sizeof(*d->recipients));
 	d->recipients[d->nrecipients++] = index;
 	if (d->encrypt && !has_cert(d, r->cert) &&
 	    sk_X509_push(d->certs, r->cert) > 0)
 		X509_up_ref(r->cert);
 }
 
-void
-plan_make(const struct plan_facts *f, struct plan *p)
+bool
+plan_make(const struct plan_facts *f, size_t max, struct plan *p)
 {
-	struct draft *drafts = mem_array(f->nrecipients, sizeof(*drafts));
+	size_t most = f->nrecipients < max ? f->nrecipients : max;
+	struct draft *drafts = mem_array(most + 1, sizeof(*drafts));
 	size_t n = 0;
 
-	for (size_t i = 0; i < f->nrecipients; i++) {
+	for (size_t i = 0; i < f->nrecipients && n <= max; i++) {
 		struct treatment t = treat(f, &f->recipients[i]);
 		size_t at = 0;
 
@@ -200,6 +213,10 @@ plan_make(const struct plan_facts *f, struct plan *p)
 	for (size_t i = 0; i < n; i++)
 		p->deliveries[i] = drafts[i].d;
 	free(drafts);
+	if (n <= max)
+		return true;
+	plan_clear(p);
+	return false;
 }
 
 void

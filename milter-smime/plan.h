@@ -31,7 +31,8 @@ struct recipient_facts {
 struct plan_facts {
 	struct recipient_facts *recipients;
 	size_t nrecipients;
-	bool is_signed;	       /* S/MIME signed as it came */
+	/* Still, when the envelopes that we open are opened: */
+	bool is_signed;
 	bool is_encrypted;
 	bool verify;	       /* the mail flow policy wants it verified */
 	bool verified;	       /* its signatures hold */
@@ -78,8 +79,11 @@ struct plan {
  * S5).  Hidden recipients (hidden_recipients = separate) are encrypted
  * apart from the named ones unless the same certificate serves a named
  * one, those served by the same certificate together.
+ *
+ * False: more than max deliveries would be needed (the plan is empty).
  */
-void plan_make(const struct plan_facts *f, struct plan *p);
+bool plan_make(const struct plan_facts *f, size_t max, struct plan *p)
+    __attribute__((warn_unused_result));
 void plan_clear(struct plan *p);
 
 const char *disposition_name(enum disposition d);

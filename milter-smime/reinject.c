@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,9 @@
 #include "common/smtp_client.h"
 #include "smime_settings.h"
 
-#define MARK_LIFE (24 * 60 * 60)
+/* Longer than a client goes on trying (maximal_queue_lifetime, 5 days). */
+#define CLAIM_WAIT 5 /* seconds */
+#define MARK_LIFE (6 * 24 * 60 * 60)
 #define DRAFT ".new"
 
 struct reinjector {
@@ -27,6 +30,9 @@ struct reinjector {
 	const struct milter_smime_settings *own;
 	char *directory; /* of the marks */
 	_Atomic time_t swept;
+	pthread_mutex_t lock;
+	pthread_cond_t released;
+	struct strvec active; /* marks whose message is under way */
 };
 
 /* ---- marks ---- */
@@ -139,13 +145,49 @@ mark_path(const struct reinjector *r, const EVP_MD_CTX *of_message,
 	return mem_printf("%s/%s", r->directory, name);
 }
 
+/* Was this copy sent before, for a message that then failed? */
 static bool
 is_marked(const char *path)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 &&
-	    st.st_mtime >= clock_now() - MARK_LIFE;
+	if (lstat(path, &st) != 0 || st.st_mtime < clock_now() - MARK_LIFE)
+		return false;
+	utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+	return true;
+}
+
+/*
+ * Equal messages at the same time are different messages: while one is
+ * under way its marks are its own; the other waits a moment, then has to
+ * come again.
+ */
+static bool
+claim(struct reinjector *r, const char *path, struct error *err)
+{
+	struct timespec until;
+	bool taken;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += CLAIM_WAIT;
+	pthread_mutex_lock(&r->lock);
+	while ((taken = strvec_has(&r->active, path)) &&
+	    pthread_cond_timedwait(&r->released, &r->lock, &until) == 0)
+		;
+	if (!taken)
+		strvec_add(&r->active, path);
+	pthread_mutex_unlock(&r->lock);
+	return !taken || error_temp(err, "an equal message is under way");
+}
+
+static void
+release(struct reinjector *r, const struct strvec *marks)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < marks->n; i++)
+		strvec_remove(&r->active, marks->v[i]);
+	pthread_cond_broadcast(&r->released);
+	pthread_mutex_unlock(&r->lock);
 }
 
 /*
@@ -187,10 +229,11 @@ set_mark(const struct reinjector *r, const char *path, struct error *err)
 }
 
 void
-reinject_forget(struct strvec *marks)
+reinject_forget(struct reinjector *r, struct strvec *marks)
 {
 	for (size_t i = 0; i < marks->n; i++)
 		unlink(marks->v[i]);
+	release(r, marks);
 	strvec_clear(marks);
 }
 
@@ -349,6 +392,8 @@ reinject_open(const struct settings *s, struct error *err)
 {
 	struct reinjector *r = mem_alloc(sizeof(*r));
 
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->released, NULL);
 	r->common = settings_get(s, "postseal");
 	r->own = settings_get(s, "milter-smime");
 	r->directory = mem_printf("%s/smime/reinject",
@@ -368,6 +413,9 @@ reinject_close(struct reinjector **r)
 	if (*r == NULL)
 		return;
 	free((*r)->directory);
+	strvec_clear(&(*r)->active);
+	pthread_cond_destroy(&(*r)->released);
+	pthread_mutex_destroy(&(*r)->lock);
 	free(*r);
 	*r = NULL;
 }
@@ -378,10 +426,9 @@ struct connections {
 };
 
 static struct smtp_client *
-connect_for(struct reinjector *r, struct connections *c,
-    const struct delivery *d, struct error *err)
+connect_for(struct reinjector *r, struct connections *c, bool bounce,
+    struct error *err)
 {
-	bool bounce = d->disposition == DISPOSITION_BOUNCE;
 	struct smtp_client **at = bounce ? &c->bounce : &c->pass;
 
 	if (*at == NULL)
@@ -391,43 +438,62 @@ connect_for(struct reinjector *r, struct connections *c,
 	return *at;
 }
 
-bool
-reinject_send(struct reinjector *r, const struct message *m,
-    const struct report *report, reinject_progress *progress,
-    void *context, struct strvec *marks, struct error *err)
+static bool
+hand_over(struct reinjector *r, struct connections *conns,
+    const struct message *m, const struct delivery *d,
+    const struct copy *copy, struct error *err)
+{
+	struct smtp_client *c = connect_for(r, conns,
+	    d->disposition == DISPOSITION_BOUNCE, err);
+
+	return c != NULL && send_copy(r, c, m, d, &copy->outcome, err);
+}
+
+/* All copies; claimed holds the marks of those looked at. */
+static bool
+send_all(struct reinjector *r, const struct message *m,
+    const struct report *report, reinject_progress *progress, void *context,
+    struct strvec *claimed, struct error *err)
 {
 	struct connections c = {NULL, NULL};
 	EVP_MD_CTX *hash = hash_message(m);
 	bool ok = true;
 
-	sweep(r);
 	for (size_t i = 0; ok && i < report->ncopies; i++) {
 		const struct copy *copy = &report->copies[i];
 		const struct delivery *d =
 		    &report->plan.deliveries[copy->delivery];
 		char *path = mark_path(r, hash, m, d);
-		struct smtp_client *client;
 
-		if (!is_marked(path)) {
-			client = connect_for(r, &c, d, err);
-			ok = client != NULL && prepare_mark(path, err) &&
-			    send_copy(r, client, m, d, &copy->outcome,
-			    err) &&
+		ok = claim(r, path, err);
+		if (ok)
+			strvec_add(claimed, path);
+		if (ok && !is_marked(path)) {
+			ok = prepare_mark(path, err) &&
+			    hand_over(r, &c, m, d, copy, err) &&
 			    set_mark(r, path, err);
 			if (ok && !progress(context))
 				ok = error_temp(err, "the mail server gave "
 				    "up waiting");
 		}
-		if (ok)
-			strvec_add(marks, path);
 		free(path);
 	}
 	EVP_MD_CTX_free(hash);
 	smtp_client_close(&c.pass);
 	smtp_client_close(&c.bounce);
-	if (ok)
+	return ok;
+}
+
+bool
+reinject_send(struct reinjector *r, const struct message *m,
+    const struct report *report, reinject_progress *progress,
+    void *context, struct strvec *marks, struct error *err)
+{
+	sweep(r);
+	if (send_all(r, m, report, progress, context, marks, err))
 		return true;
 	/* The client will come again; marks must outlast this connection. */
+	release(r, marks);
 	strvec_clear(marks);
 	return error_prefix(err, "re-injection");
 }

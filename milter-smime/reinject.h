@@ -10,8 +10,8 @@
  * A copy that went out leaves a mark (SHA-256 of message, sender,
  * recipients and treatment) in the state directory, so that when a later
  * one fails and the client sends the whole message again, nobody gets it
- * twice.  Marks go when Postfix has heard that all is done, and after a
- * day at the latest.
+ * twice.  Marks go when Postfix has heard that all is done, and after
+ * six days at the latest.
  */
 
 #include <stdbool.h>
@@ -42,6 +42,6 @@ bool reinject_send(struct reinjector *r, const struct message *m,
     __attribute__((warn_unused_result));
 
 /* Postfix knows: the marks have done their work. Empties the list. */
-void reinject_forget(struct strvec *marks);
+void reinject_forget(struct reinjector *r, struct strvec *marks);
 
 #endif

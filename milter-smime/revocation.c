@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define CHAIN_MAX (REVOCATION_CAS_MAX + 2)
+#define KEY_BITS_MAX 8192
+#define VERIFICATIONS_MAX 64 /* of signatures on a message's CRLs */
 #define POINTS_MAX 16 /* distribution points looked at */
 
 /* What became of each certificate of the path, by depth. */
@@ -136,8 +138,16 @@ is_older(X509_CRL *a, X509_CRL *b)
 	return order < 0;
 }
 
+/* A stranger's CRLs and certificates must not cost us minutes. */
 static bool
-is_signed_by_one_of(X509_CRL *crl, STACK_OF(X509) * certs)
+is_affordable(const EVP_PKEY *key, unsigned *budget)
+{
+	return key != NULL && EVP_PKEY_get_bits(key) <= KEY_BITS_MAX &&
+	       *budget > 0 && (*budget)-- > 0;
+}
+
+static bool
+is_signed_by_one_of(X509_CRL *crl, STACK_OF(X509) * certs, unsigned *budget)
 {
 	for (int i = 0; i < sk_X509_num(certs); i++) {
 		X509 *cert = sk_X509_value(certs, i);
@@ -147,7 +157,8 @@ is_signed_by_one_of(X509_CRL *crl, STACK_OF(X509) * certs)
 			X509_CRL_get_issuer(crl)) != 0)
 			continue;
 		key = X509_get0_pubkey(cert);
-		if (key != NULL && X509_CRL_verify(crl, key) == 1)
+		if (is_affordable(key, budget) &&
+		    X509_CRL_verify(crl, key) == 1)
 			return true;
 	}
 	return false;
@@ -160,7 +171,8 @@ is_signed_by_one_of(X509_CRL *crl, STACK_OF(X509) * certs)
  * has crashed OpenSSL (CVE-2026-28388).
  */
 static bool
-is_usable(X509_CRL *crl, STACK_OF(X509) * certs, STACK_OF(X509_CRL) * held)
+is_usable(X509_CRL *crl, STACK_OF(X509) * certs, STACK_OF(X509_CRL) * held,
+    unsigned *budget)
 {
 	if (X509_CRL_get0_nextUpdate(crl) == NULL)
 		return false;
@@ -173,7 +185,7 @@ is_usable(X509_CRL *crl, STACK_OF(X509) * certs, STACK_OF(X509_CRL) * held)
 		if (same_series(crl, ours) && is_older(crl, ours))
 			return false;
 	}
-	return is_signed_by_one_of(crl, certs);
+	return is_signed_by_one_of(crl, certs, budget);
 }
 
 static void
@@ -188,6 +200,8 @@ static void
 crl_lists_fill(struct crl_lists *l, X509_STORE_CTX *ctx,
     const struct revocation_query *q)
 {
+	unsigned budget = VERIFICATIONS_MAX;
+
 	l->held = sk_X509_CRL_new_null();
 	l->all = sk_X509_CRL_new_null();
 	l->certs = sk_X509_new_null();
@@ -208,10 +222,13 @@ crl_lists_fill(struct crl_lists *l, X509_STORE_CTX *ctx,
 		sk_X509_pop_free(issuers, X509_free);
 		add_crl(l->all, crl);
 	}
+	/* What leads nowhere need not be looked up in what it brought. */
+	if (!(q->anchored || q->known) || q->forged)
+		return;
 	for (int i = 0; i < sk_X509_CRL_num(q->crls); i++) {
 		X509_CRL *crl = sk_X509_CRL_value(q->crls, i);
 
-		if (is_usable(crl, l->certs, l->held))
+		if (is_usable(crl, l->certs, l->held, &budget))
 			add_crl(l->all, crl);
 	}
 }

@@ -30,6 +30,7 @@ struct revocation_query {
 	STACK_OF(X509) *chain; /* as far as it could be built; or NULL */
 	bool anchored;	       /* its last certificate is in the CA lists */
 	bool forged;	       /* a signature in it does not hold */
+	bool known;	       /* the administrator added the certificate */
 };
 
 struct revocation_answer {

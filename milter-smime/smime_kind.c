@@ -44,6 +44,42 @@ type_of_part(const char *head, size_t n, struct mime_value *v)
 		mime_value_parse("text/plain", 10, v);
 }
 
+/* Lines of p that start with `--` and the boundary, trimmed. */
+static unsigned
+count_boundaries(const char *p, size_t n, const char *boundary, size_t len)
+{
+	unsigned count = 0;
+
+	for (size_t off = 0; off < n;) {
+		const char *nl = memchr(p + off, '\n', n - off);
+
+		if (n - off >= len + 2 && p[off] == '-' &&
+		    p[off + 1] == '-' &&
+		    strncasecmp(p + off + 2, boundary, len) == 0)
+			count++;
+		off = nl == NULL ? n : (size_t)(nl - p) + 1;
+	}
+	return count;
+}
+
+/*
+ * Some readers take any line that starts with the boundary for a delimiter
+ * (RFC 2046 5.1.1), or trim it first: what lies around the two parts must
+ * hold no other such line, or they would show what nobody signed.
+ */
+static bool
+text_around(const char *body, size_t n, const char *boundary,
+    const struct mime_span parts[2])
+{
+	size_t end = parts[1].off + parts[1].len;
+	size_t len = strlen(boundary);
+
+	if (boundary[len - 1] == ' ' || boundary[len - 1] == '\t')
+		return true;
+	return count_boundaries(body, parts[0].off, boundary, len) != 1 ||
+	    count_boundaries(body + end, n - end, boundary, len) > 1;
+}
+
 /*
  * RFC 1847: exactly two parts.  The second part's type decides when the
  * protocol parameter does not say.
@@ -84,6 +120,13 @@ find_signed(const struct entity *e, const struct mime_value *type,
 	} else if (n != 2) {
 		snprintf(k->malformed, sizeof(k->malformed),
 		    "multipart/signed has %zu parts, not 2", n);
+	} else if (text_around(body, e->body.len, boundary, parts)) {
+		snprintf(k->malformed, sizeof(k->malformed), "there is more "
+		    "than two parts for readers who take boundaries loosely");
+	} else if (mime_encoding(buf_text(&e->head), e->head.len) >
+	    MIME_BINARY) {
+		snprintf(k->malformed, sizeof(k->malformed),
+		    "multipart/signed in a Content-Transfer-Encoding");
 	} else if (!is_signature_type(second.type)) {
 		snprintf(k->malformed, sizeof(k->malformed),
 		    "the second part is %.60s, not a signature", second.type);
@@ -217,4 +260,14 @@ smime_kind_is_gateway(const struct smime_kind *k)
 		return false;
 	return k->malformed[0] != '\0' || smime_kind_is_signed(k) ||
 	    smime_kind_is_encrypted(k);
+}
+
+bool
+smime_kind_is_sealed(const struct smime_kind *k)
+{
+	return k->form == SMIME_CMS && k->malformed[0] == '\0' &&
+	    (k->walk.type == CMS_TYPE_ENVELOPED ||
+	    k->walk.type == CMS_TYPE_AUTH_ENVELOPED) &&
+	    k->walk.nrecipients > 0 && k->walk.has_content &&
+	    k->walk.content_len > 0;
 }

@@ -46,6 +46,9 @@ void smime_kind_clear(struct smime_kind *k);
 bool smime_kind_is_gateway(const struct smime_kind *k);
 /* Carries a well-formed signature with at least one signer? */
 bool smime_kind_is_signed(const struct smime_kind *k);
+/* Claims to be encrypted, well formed or not. */
 bool smime_kind_is_encrypted(const struct smime_kind *k);
+/* Is a well-formed envelope with content and somebody to open it. */
+bool smime_kind_is_sealed(const struct smime_kind *k);
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/domain.h"
 #include "common/mailaddr.h"
 #include "common/mem.h"
+#include "common/smtp_client.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define SQLITE "sqlite:"
@@ -81,6 +82,7 @@ check_milter(const struct settings *s, const char *name, const void *values,
     struct error *err)
 {
 	const struct milter_smime_settings *v = values;
+	struct error why;
 	char *domain;
 
 	(void)name;
@@ -88,6 +90,12 @@ check_milter(const struct settings *s, const char *name, const void *values,
 	    strncmp(v->key_store, SQLITE "/", sizeof(SQLITE)) != 0)
 		return settings_error(s, "milter-smime", NULL, "key_store",
 		    err, "must be sqlite:/path");
+	if (!smtp_client_check_url(v->reinject, &why))
+		return settings_error(s, "milter-smime", NULL, "reinject",
+		    err, "%s", why.text);
+	if (!smtp_client_check_url(v->reinject_bounce, &why))
+		return settings_error(s, "milter-smime", NULL,
+		    "reinject_bounce", err, "%s", why.text);
 	if (v->login_domain == NULL)
 		return true;
 	domain = domain_canonical(v->login_domain, strlen(v->login_domain));

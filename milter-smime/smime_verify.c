@@ -17,6 +17,7 @@ struct finding {
 	enum check_result digest, chain, revocation, identity;
 	bool temporary;
 	bool weak;
+	char chain_weakness[128];
 	bool unknown_signer; /* no certificate to check with */
 	char reason[256];
 	char stranger[256]; /* why identity is BAD */
@@ -138,6 +139,9 @@ check_strength(const struct job *j, const EVP_MD *md, X509 *cert,
 	} else if (type == EVP_PKEY_DSA) {
 		f->weak = true;
 		say(f, "weak algorithm DSA");
+	} else if (f->chain_weakness[0] != '\0') {
+		f->weak = true;
+		say(f, "%s", f->chain_weakness);
 	}
 }
 
@@ -306,6 +310,7 @@ check_trust(const struct job *j, X509 *cert, const struct x509_facts *facts,
 		.at = j->rules->at,
 		.rule = j->rules->trust,
 		.known = is_known(j, facts, f),
+		.rsa_minimum = j->rules->rsa_minimum,
 		.missing_crl_rejects = j->rules->missing_crl_rejects,
 		.check_revocation = j->rules->check_revocation,
 	};
@@ -316,6 +321,8 @@ check_trust(const struct job *j, X509 *cert, const struct x509_facts *facts,
 	f->temporary |= result.temporary;
 	if (result.reason[0] != '\0')
 		say(f, "%s", result.reason);
+	snprintf(f->chain_weakness, sizeof(f->chain_weakness), "%s",
+	    result.weakness);
 	ca_list_put(j->rules->ca, &ca);
 }
 

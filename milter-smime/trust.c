@@ -148,6 +148,7 @@ query(const struct ca_snapshot *ca, const struct trust_request *req)
 		.at = req->at,
 		.untrusted = req->untrusted,
 		.crls = req->crls,
+		.known = req->known,
 	};
 }
 
@@ -318,6 +319,37 @@ explain_path(const struct path *path, const struct trust_request *req,
 	say_path_error(path, res);
 }
 
+/* ---- strength ---- */
+
+/*
+ * Below the anchor, which is trusted as it stands: a chain is as strong as
+ * its weakest key and digest.
+ */
+static void
+check_strength(const struct path *path, const struct trust_request *req,
+    struct trust_result *res)
+{
+	for (int i = 0; i + 1 < sk_X509_num(path->chain); i++) {
+		X509 *cert = sk_X509_value(path->chain, i);
+		const EVP_PKEY *key = X509_get0_pubkey(cert);
+		int md = NID_undef;
+
+		X509_get_signature_info(cert, &md, NULL, NULL, NULL);
+		if (res->weakness[0] != '\0')
+			return;
+		if (md == NID_md5 || md == NID_sha1)
+			snprintf(res->weakness, sizeof(res->weakness),
+			    "weak certificate signature: %s (depth %d)",
+			    OBJ_nid2sn(md), i);
+		else if (i > 0 && key != NULL &&
+		    EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
+		    EVP_PKEY_get_bits(key) < req->rsa_minimum)
+			snprintf(res->weakness, sizeof(res->weakness),
+			    "weak CA key: RSA of %d bits (depth %d)",
+			    EVP_PKEY_get_bits(key), i);
+	}
+}
+
 /* ---- both ---- */
 
 static void
@@ -390,6 +422,8 @@ trust_check(const struct ca_snapshot *ca,
 		else
 			explain_path(&path, req, res);
 	}
+	if (by_ca)
+		check_strength(&path, req, res);
 	if (req->check_revocation)
 		check_revocation(ca, req, &path, by_ca, res);
 	path_clear(&path);

@@ -30,6 +30,7 @@ struct trust_request {
 	enum trust_rule rule;
 	bool known;		      /* this very certificate was added by
 					 the administrator */
+	int64_t rsa_minimum;	      /* bits; fewer are weak */
 	bool missing_crl_rejects;     /* crl-check: missing_crl */
 	bool check_revocation;	      /* crl-check: smime */
 };
@@ -38,6 +39,7 @@ struct trust_result {
 	enum check_result chain;
 	enum check_result revocation;
 	bool temporary; /* CRL directory unreadable and the like */
+	char weakness[128]; /* of the chain: a weak key or digest; or "" */
 	char reason[256]; /* "" when chain and revocation let it pass */
 };
 

@@ -144,9 +144,24 @@ test_create_refused() {
 	good 'T5 create: --force replaces' \
 	    create acme --force --domain example.com --address a@example.com
 	fits acme 'T5 create: the new pair belongs together'
-	cmp -s "$certs"/acme-*.key.old "$dir/acme.key.before"
+	old=acme-$(date -u +%Y%m%d)
+	good 'T5 create: --force replaces' \
+	    create acme --force --domain example.com --address a@example.com
+	says "kept the old certificate as $old-2: mail encrypted to it can" \
+	    'T5 create: tells what became of the old pair'
+	cmp -s "$certs/$old.key" "$dir/acme.key.before"
 	ok $? 'T5 create: the old key is kept'
-	rm -f "$certs"/*.old
+	fits "$old" 'T5 create: the old pair still belongs together'
+	fits "$old-2" 'T5 create: and so does the one before this'
+	fits acme 'T5 create: the newest has the name'
+	cert --self-check --json
+	json 'any(f["id"] == "certificate-acme-'"${old#acme-}"'" and
+	    f["severity"] == "ok" and "is replaced" in f["text"] for f in j)' \
+	    'T5 check: a replaced pair needs no renewal'
+	rm -f "$certs/$old".* "$certs/$old"-*
+	bad 'T5 create: a country is two letters' create x --c Germany \
+	    --domain example.com
+	whispers 'two-letter country code, as DE' 'T5 create: and it says so'
 	bad 'T5 create: somebody must be named' create x
 	bad 'T5 create: a short key is refused' create x --rsa 1024 \
 	    --domain example.com
@@ -239,7 +254,13 @@ test_import() {
 	    import key leaf.c --key enc.k --password-file pw
 	fits key 'T5 import: the key is the one given'
 	good 'T5 import: a certificate alone' import alone leaf.c
-	says 'cannot sign' 'T5 import: says that it cannot sign'
+	says 'cannot sign; .*: postseal smime key add alone leaf.c' \
+	    'T5 import: says that it cannot sign, and what to do'
+	chmod 644 pw
+	bad 'T5 import: a password others can read is refused' \
+	    import x new.p12 --password-file pw
+	whispers 'chmod 600 pw' 'T5 import: and the way out is named'
+	chmod 600 pw
 	echo falsch >pw2
 	chmod 600 pw2
 	bad 'T5 import: a wrong password is refused' \
@@ -345,6 +366,25 @@ test_front() {
 	front ../cert list
 	[ $? -eq 64 ]
 	ok $? 'P3 front: a path is no word'
+	front Check
+	[ $? -eq 64 ] && grep -q '"check"' "$dir/err"
+	ok $? 'P3 front: capitals are no reason not to name it'
+	for option in -V --version; do
+		front $option
+		says '^postseal [0-9]' "P3 front: $option"
+	done
+	for words in help --help 'help help'; do
+		front $words
+		says '^usage: postseal .*WORD' "P3 front: $words"
+	done
+	for words in 'check --help' 'help check'; do
+		front $words
+		says '^usage: postseal check ' "P3 front: $words"
+	done
+	front status --help
+	says '^usage: postseal status ' 'P3 front: status --help'
+	front help cert
+	says '^usage: postseal cert ' 'P3 front: help reaches a program'
 	front check -c "$conf"
 	ok $? 'P3 check: nothing critical exits 0'
 	says '^ok  *cert: certificate acme' 'P3 check: one line a finding'
@@ -381,6 +421,10 @@ test_front_broken() {
 	    for f in j)' 'P3 check: JSON tells of the crash'
 	front status -c "$conf"
 	says 'problem  *killed by signal' 'P3 status: a crash is told'
+	says 'problem  *cannot open the moon' 'P3 status: the reason alone'
+	front status -c "$dir/broken.conf"
+	says "problem  *$dir/broken.conf:1:" \
+	    'P3 status: no label before the reason'
 }
 
 test_create

@@ -182,7 +182,7 @@ def pairs(t):
     s.a.milter.wait_log("delivery=1/2 action=encrypt profile=split keys=1 "
                         "recipients=1 to=<k@split.example>")
     s.a.milter.wait_log('delivery=2/2 action=bounce profile=bounce '
-                        'reason=".*no key" recipients=1 '
+                        'reason=".*no key[^"]*" recipients=1 '
                         "to=<n@bounce.example>")
 
 
@@ -360,7 +360,7 @@ def limit(t, s):
     t.is_(s.send(20, everywhere, named=["z@a.example"]), None,
           "S+ as many copies as deliveries_max")
     got = s.send(21, everywhere + ["y@sign.example"], named=["z@a.example"])
-    t.ok(got and got[0] == 550 and "5 separate copies" in got[1] and
+    t.ok(got and got[0] == 550 and "more than 4 separate copies" in got[1] and
          "deliveries_max" in got[1] and "send to fewer" in got[1],
          "S+ more than deliveries_max: refused, with the way out", got)
     s.settle()
@@ -840,7 +840,7 @@ def many(t):
         t.ok(opens(s.pki, message, template.key, f"r{n}"),
              f"B15 recipient {n} can read it")
     got = s.send(2, to[:200], named=["undisclosed:;"])
-    t.ok(got and got[0] == 550 and "200 separate copies" in got[1],
+    t.ok(got and got[0] == 550 and "more than 100 separate copies" in got[1],
          "B15 that many hidden ones: refused, with the reason", got)
     plain = [f"p{n}@split.example" for n in range(1500)]
     t.is_(s.send(3, plain + ["k@split.example"]), None,

@@ -296,7 +296,7 @@ def rules(t):
                 sink.port, ca_file=root.cert)
     a.install(pki.leaf("own", dns=["a.example"]))
     soon = datetime.datetime.now(datetime.timezone.utc) + \
-        datetime.timedelta(seconds=6)
+        datetime.timedelta(seconds=20)
     cases = [  # name, what leaf() is given, reason; "" when it is to work
         ("absent", {"usage": None}, "it has no keyUsage"),
         ("signs", {"usage": "digitalSignature"},

@@ -12,6 +12,7 @@
 
 #include "common/cert_import.h"
 #include "common/cert_pair.h"
+#include "common/cert_store.h"
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/pem_file.h"
@@ -200,7 +201,8 @@ test_refusals(void)
 	refused(&r, "P-256", "another curve is refused");
 	r = request("example.com", NULL);
 	r.country = "Germany";
-	refused(&r, "--c", "a country is two letters");
+	refused(&r, "--c takes a two-letter country code, as DE",
+	    "a country is two letters");
 	r = request("example.com", NULL);
 	r.organization = "Acme\nCN=other";
 	refused(&r, "control character", "a line break in a name is refused");
@@ -322,6 +324,39 @@ exists(const char *dir, const char *file)
 	return there;
 }
 
+/* One broken entry would keep the milter from all the others. */
+static void
+test_broken_pair(const char *dir, struct cert_pair *pair)
+{
+	char *path = mem_printf("%s/broken.pem", dir);
+	char name[129] = {0};
+	struct strvec changes = {0};
+	struct error err = {0};
+	FILE *f = fopen(path, "w");
+
+	if (f != NULL)
+		fclose(f);
+	pair->name = "broken";
+	check(cert_pair_write(pair, &changes, &err) &&
+	    cert_store_check_pair(dir, "broken", &err),
+	    "force repairs a pair that cannot be used");
+	check(exists(dir, "broken-20270115.pem.old") &&
+	    !exists(dir, "broken-20270115.pem"),
+	    "which is kept where nobody reads it");
+	memset(name, 'n', sizeof(name) - 1);
+	pair->name = name;
+	check(cert_pair_write(pair, &changes, &err) &&
+	    cert_pair_write(pair, &changes, &err), "a pair with the longest "
+	    "name is replaced");
+	name[112] = '\0';
+	free(path);
+	path = mem_printf("%s-20270115", name);
+	check(cert_store_check_pair(dir, path, &err),
+	    "the old one gets a name that may be");
+	strvec_clear(&changes);
+	free(path);
+}
+
 static void
 test_pair(const char *dir)
 {
@@ -354,21 +389,42 @@ test_pair(const char *dir)
 	pair.key = key2;
 	strvec_clear(&changes);
 	check(cert_pair_write(&pair, &changes, &err), "force replaces a pair");
-	check(exists(dir, "acme-20270115T080000Z.key.old") &&
-	    exists(dir, "acme-20270115T080000Z.pem.old") && changes.n == 4,
-	    "the old pair is kept and told");
+	check(mode_of(dir, "acme-20270115.pem") == 0644 &&
+	    mode_of(dir, "acme-20270115.key") == mode_of(dir, "acme.key"),
+	    "the old pair is kept with its modes");
+	check_str(changes.n == 3 ? changes.v[2] : "", "kept the old "
+	    "certificate as acme-20270115: mail encrypted to it can still be "
+	    "read; the newest signs", "and this is told");
+	check(cert_store_check_pair(dir, "acme-20270115", &err),
+	    "the old pair is a pair still");
+	check(cert_pair_is_kept(dir, "acme-20270115") &&
+	    cert_pair_is_kept(dir, "acme-20270115-12") &&
+	    !cert_pair_is_kept(dir, "acme") &&
+	    !cert_pair_is_kept(dir, "acme-2027") &&
+	    !cert_pair_is_kept(dir, "acme-12") &&
+	    !cert_pair_is_kept(dir, "-20270115") &&
+	    !cert_pair_is_kept(dir, "acme-20270115-x") &&
+	    !cert_pair_is_kept(dir, "other-20270115"),
+	    "the name of a replaced pair is known again");
+	pair.key = NULL;
+	check(cert_pair_write(&pair, &changes, &err) &&
+	    cert_store_check_pair(dir, "acme-20270115-2", &err) &&
+	    mode_of(dir, "acme-20270115-2.key") == mode_of(dir, "acme.key"),
+	    "a certificate alone leaves the old pair its key");
+	pair.key = key2;
 	path = mem_printf("%s/acme.key", dir);
 	EVP_PKEY_free(key);
 	key = pem_key_load(path, NULL, &err);
 	check(key != NULL && X509_check_private_key(cert2, key) == 1,
 	    "what is there now is a pair");
 	free(path);
+	test_broken_pair(dir, &pair);
 	path = mem_printf("%s/half.pem", dir);
 	mkdir(path, 0700);
 	pair.name = "half";
 	check(!cert_pair_write(&pair, &changes, &err) &&
-	    !exists(dir, "half.key"), "when one cannot be written there is "
-	    "neither");
+	    !exists(dir, "half.key") && !exists(dir, "half-20270115.key"),
+	    "when one cannot be written there is neither");
 	free(path);
 	pair.name = "../acme";
 	check(!cert_pair_write(&pair, &changes, &err),

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/flow_policy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/mem.h"
 #include "tests/unit/tap.h"
 
 static const struct section_type *const types[] = { &sender_group_section,
@@ -191,8 +193,24 @@ test_entries(void)
 		"2001:db8:::1", "*.example.com", "..example.com", ".",
 		"mx.example.com/24", "mx example", "user@example.com",
 		"fe80::1%eth0" };
+	static const char *const meant[][2] = {
+		{ "listner:submission", "listener:submission" },
+		{ "listener", "listener:NAME" },
+		{ "all", "ALL" }, { "authenticatd", "authenticated" },
+		{ "locla", "local" },
+	};
 	struct error err;
 
+	for (size_t i = 0; i < sizeof(meant) / sizeof(meant[0]); i++) {
+		char *ask = mem_printf("\"%s\" is not known here; did you "
+		    "mean \"%s\"?", meant[i][0], meant[i][1]);
+
+		err.text[0] = '\0';
+		check(!client_pattern_check(meant[i][0], &err),
+		    "\"%s\" is misspelt", meant[i][0]);
+		check_str(err.text, ask, "and the right word is named");
+		free(ask);
+	}
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		check(client_pattern_check(good[i], &err),
 		    "\"%s\" is a client", good[i]);

@@ -40,8 +40,22 @@ check_depot(const struct settings *s, struct error *err)
 			true;
 }
 
-static const struct service service = { .program = "depotd", .types = types,
-	.check = check_depot };
+static const char *
+no_user(const struct settings *s)
+{
+	(void)s;
+	return NULL;
+}
+
+static const char *
+some_user(const struct settings *s)
+{
+	(void)s;
+	return "nobody";
+}
+
+static struct service service = { .program = "depotd", .types = types,
+	.check = check_depot, .user = no_user };
 
 static char directory[200];
 static char *config;
@@ -207,6 +221,47 @@ test_drop(void)
 	    "a dropped process cannot come back");
 }
 
+/* Only root becomes somebody else. */
+static void
+test_unreadable(void)
+{
+	char *part = mem_printf("%s/conf.d", directory), *want;
+	char *file = mem_printf("%s/a.conf", part);
+
+	if (geteuid() != 0)
+		goto out;
+	service.user = some_user;
+	configure("");
+	chmod(directory, 0755);
+	want = mem_printf("depotd: fatal: %s (mode 0600): user nobody cannot "
+	    "read it; chmod 0644\n", config);
+	runs("-t -c FILE", EX_CONFIG, want, "-t finds a file that the user "
+	    "cannot read");
+	runs("-c FILE", EX_CONFIG, want, "so does a start");
+	free(want);
+	chmod(config, 0644);
+	runs("-t -c FILE", EX_OK, "", "with the right mode all is well");
+	mkdir(part, 0755);
+	close(open(file, O_WRONLY | O_CREAT, 0640));
+	chmod(file, 0640);
+	want = mem_printf("depotd: fatal: %s (mode 0640): user nobody cannot "
+	    "read it; chmod 0644\n", file);
+	runs("-t -c FILE", EX_CONFIG, want, "files of conf.d count, too");
+	free(want);
+	chmod(file, 0644);
+	chmod(part, 0700);
+	want = mem_printf("depotd: fatal: %s: user nobody cannot reach it; "
+	    "chmod 0755 its directory\n", file);
+	runs("-t -c FILE", EX_CONFIG, want, "and so do directories");
+	free(want);
+	unlink(file);
+	rmdir(part);
+	service.user = no_user;
+out:
+	free(file);
+	free(part);
+}
+
 int
 main(void)
 {
@@ -218,6 +273,7 @@ main(void)
 	test_modes();
 	test_usage();
 	test_drop();
+	test_unreadable();
 	unlink(config);
 	rmdir(directory);
 	free(config);

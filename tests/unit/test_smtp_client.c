@@ -516,6 +516,8 @@ test_urls(void)
 	    "smtp://host:25x", "smtp://:25", "smtp://::1:25", "smtp://[]:25",
 	    "smtp://[::1:25", "smtp://a@b:25", "smtp://a/b:25", "http://a:25",
 	    "unix:relative", "inet:25", "unix:"};
+	static const char *const good[] = {"smtp://127.0.0.1:10026",
+	    "smtp://[::1]:25", "inet:localhost:25", "unix:/run/s"};
 	struct error err;
 	char path[200];
 
@@ -524,7 +526,13 @@ test_urls(void)
 		check(smtp_client_open(bad[i], "us", 1, &err) == NULL &&
 			  err.kind == ERROR_PERM,
 		    "the url '%s' is PERM", bad[i]);
+		check(!smtp_client_check_url(bad[i], &err) &&
+			  strstr(err.text, "write smtp://HOST:PORT") != NULL,
+		    "the check of '%s' tells the forms", bad[i]);
 	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		check(smtp_client_check_url(good[i], &err),
+		    "the url '%s' is good", good[i]);
 	snprintf(path, sizeof(path), "unix:/%0150d", 0);
 	check(smtp_client_open(path, "us", 1, &err) == NULL &&
 		  err.kind == ERROR_PERM,
