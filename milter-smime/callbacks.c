@@ -62,7 +62,8 @@ on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
     unsigned long f2, unsigned long f3, unsigned long *pf0,
     unsigned long *pf1, unsigned long *pf2, unsigned long *pf3)
 {
-	unsigned long need = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY;
+	unsigned long need = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY |
+	    SMFIF_CHGFROM;
 	struct connection *c = connection_of(ctx);
 
 	(void)f2;
@@ -296,7 +297,7 @@ answer_failure(SMFICTX *ctx, const struct connection *c)
 		outcome_reject(&o, "5.6.0", "%s", c->failed.text);
 	else
 		outcome_tempfail(&o, "4.3.1", "temporary storage problem");
-	answer = writeback(ctx, &o, c->m->queue_id);
+	answer = writeback(ctx, &o, c->m);
 	outcome_clear(&o);
 	atomic_fetch_add(&counters.deferred, 1);
 	return answer;
@@ -325,7 +326,7 @@ on_end_of_message(SMFICTX *ctx)
 		count(&r);
 		if (clock_monotonic_ms() - began >= LONG_MS)
 			smfi_progress(ctx);
-		answer = writeback(ctx, &r.outcome, c->m->queue_id);
+		answer = writeback(ctx, &r.outcome, c->m);
 		report_clear(&r);
 	}
 	message_free(&c->m);
@@ -363,7 +364,8 @@ callbacks_register(struct gateway *g, struct reinjector *r,
 	struct smfiDesc description = {
 		.xxfi_name = (char *)"milter-smime",
 		.xxfi_version = SMFI_VERSION,
-		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY,
+		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY |
+		    SMFIF_CHGFROM,
 		.xxfi_connect = on_connect,
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,

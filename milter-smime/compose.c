@@ -195,6 +195,7 @@ compose(const struct composer *c, const struct delivery *d, struct copy *copy,
 	ok = d->disposition != DISPOSITION_PASS ||
 	    (set_results(c, d->verify, &copy->outcome, err) &&
 	    take_steps(c, d, &e, copy, &changed, err));
+	copy->outcome.return_header_only = d->decrypt;
 	if (ok && changed)
 		outcome_set_entity(&copy->outcome, c->m, &e);
 	entity_clear(&e);

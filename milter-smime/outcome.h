@@ -47,6 +47,11 @@ struct outcome {
 	size_t nedits;
 	bool replace_body;
 	struct pieces body;
+	/*
+	 * Was decrypted: should it bounce, only its header may go back, or
+	 * whoever sends us other people's mail again would read it there.
+	 */
+	bool return_header_only;
 };
 
 /* Zeroed memory is "pass as it is". */

@@ -312,6 +312,22 @@ free_recipients(struct smtp_recipient *list, size_t n)
 	free(list);
 }
 
+/* RET=HDRS in place of what the client asked for (see outcome.h). */
+static void
+hide_content(char **parameters)
+{
+	char *ret = strcasestr(*parameters, "RET=FULL"), *text;
+
+	if (ret != NULL)
+		memcpy(ret, "RET=HDRS", 8);
+	if (strcasestr(*parameters, "RET=HDRS") != NULL)
+		return;
+	text = mem_printf("%s%sRET=HDRS", *parameters,
+	    **parameters == '\0' ? "" : " ");
+	free(*parameters);
+	*parameters = text;
+}
+
 /*
  * RFC 5321 4.4: whom the message came from.  The field that Postfix made
  * for it goes with the original, milters never see it.
@@ -362,6 +378,9 @@ send_copy(const struct reinjector *r, struct smtp_client *c,
 		pieces[i].data = body.v[i].data;
 		pieces[i].len = body.v[i].len;
 	}
+	if (o->return_header_only && smtp_client_offers(c, "DSN"))
+		hide_content(&parameters);
+	copy.parameters = parameters;
 	copy.pieces = pieces;
 	copy.npieces = body.n;
 	copy.recipients = make_recipients(c, m, d);

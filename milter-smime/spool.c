@@ -101,10 +101,12 @@ put_area(char *p, size_t size)
 static void
 drop_memory(struct spool *s)
 {
-	if (s->is_area)
+	if (s->is_area) {
+		explicit_bzero(s->mem, s->len); /* may be plaintext */
 		put_area(s->mem, s->cap);
-	else
+	} else {
 		mem_wipe_free(s->mem, s->len);
+	}
 	s->mem = NULL;
 	s->cap = 0;
 	s->is_area = false;

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "writeback.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
 #include "common/log.h"
+#include "common/mem.h"
 
 #define CHUNK 65535 /* libmilter's own limit for one packet */
 
@@ -76,9 +81,32 @@ refuse(SMFICTX *ctx, const struct outcome *o)
 	return o->kind == OUTCOME_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
-sfsistat
-writeback(SMFICTX *ctx, const struct outcome *o, const char *queue_id)
+/* RFC 3461 4.3: RET=HDRS in place of what the client asked for. */
+static bool
+return_header_only(SMFICTX *ctx, const struct message *m)
 {
+	char *parameters = mem_strdup(m->sender_parameters);
+	struct buf kept;
+	char *word, *state = NULL;
+	bool ok;
+
+	buf_init(&kept, 16384);
+	for (word = strtok_r(parameters, " ", &state); word != NULL;
+	    word = strtok_r(NULL, " ", &state))
+		if (strncasecmp(word, "ENVID=", 6) == 0)
+			buf_printf(&kept, "%s ", word);
+	buf_puts(&kept, "RET=HDRS");
+	ok = smfi_chgfrom(ctx, m->sender_text, kept.data) == MI_SUCCESS;
+	buf_clear(&kept);
+	free(parameters);
+	return ok;
+}
+
+sfsistat
+writeback(SMFICTX *ctx, const struct outcome *o, const struct message *m)
+{
+	const char *queue_id = m->queue_id;
+
 	if (o->kind == OUTCOME_DISCARD)
 		return SMFIS_DISCARD;
 	if (o->kind != OUTCOME_PASS)
@@ -89,6 +117,10 @@ writeback(SMFICTX *ctx, const struct outcome *o, const char *queue_id)
 			    "header field %s", queue_id, o->edits[i].name);
 			return SMFIS_TEMPFAIL;
 		}
+	}
+	if (o->return_header_only && !return_header_only(ctx, m)) {
+		log_error("%s: Postfix did not take RET=HDRS", queue_id);
+		return SMFIS_TEMPFAIL;
 	}
 	if (o->replace_body && !replace_body(ctx, &o->body)) {
 		log_error("%s: Postfix did not take the new body", queue_id);

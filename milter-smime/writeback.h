@@ -14,6 +14,6 @@
 
 /* The answer to end of message; SMFIS_TEMPFAIL when a call fails. */
 sfsistat writeback(SMFICTX *ctx, const struct outcome *o,
-    const char *queue_id);
+    const struct message *m);
 
 #endif

@@ -976,9 +976,35 @@ def oracle(t):
          "B6 wrong key, padding, tag: one log line", kinds)
 
 
+def bounced(t):
+    """B6 other people's mail, sent again, does not come back in clear"""
+    sink, pki = Sink(), Pki()
+    full = Sink(replies={"RCPT": "550 5.1.1 no such user"})
+    b = Gateway("b", GROUPS + VERIFY, sink.port)
+    b.postfix.route("full.example", full.port)
+    own = pki.leaf("own", email=["boss@b.example"], key=RSA, usage=ENCIPHER)
+    b.install(own)
+    b.start()
+    data = crlf(b"From: x@evil.example\nTo: boss@b.example\n"
+                b"Subject: again\n")
+    inner = crlf(b"Content-Type: text/plain\n\n" + SECRET + b"\n")
+    t.is_(b.refusal(data + cms_encrypt(inner, pki.leaf(
+        "boss", email=["boss@b.example"], key=RSA, usage=ENCIPHER)),
+        to=["nobody@full.example"], sender="x@evil.example", client=WORLD),
+        None, "B6 a mail for somebody else's key, to nobody: taken")
+    t.is_(b.refusal(data + cms_encrypt(inner, own),
+          to=["nobody@full.example"], sender="x@evil.example", client=WORLD),
+          None, "B6 a mail for our key, to nobody: taken")
+    b.postfix.wait_empty()
+    t.is_(len(sink.messages), 2, "B6 both come back to who sent them")
+    t.ok(all(SECRET not in m.data for m in sink.messages),
+         "B6 neither with what was decrypted", sink.messages[-1].data)
+
+
 if __name__ == "__main__":
     if os.geteuid() != 0:
         print("1..0 # SKIP a private Postfix needs root")
         sys.exit(0)
     main(ciphers, kinds_of_keys, modes, profiles, rules, store_away, which_key,
-         key_commands, nestings, encrypted_already, efail, dirty, oracle)
+         key_commands, nestings, encrypted_already, efail, dirty, oracle,
+         bounced)
