@@ -344,7 +344,8 @@ def rules(t):
     r.encrypts("S8 another of the same CA: encrypted", "issued@b.example",
                certificates["issued"])
     wait_for("a certificate to expire", lambda: datetime.datetime.now(
-        datetime.timezone.utc) > soon + datetime.timedelta(seconds=1))
+        datetime.timezone.utc) > soon + datetime.timedelta(seconds=1),
+        40)
     r.refuses("S8 expired since it was added: refused, naming the rule",
               "key soon: .*expired", "soon@b.example")
     r.nothing_plain()
