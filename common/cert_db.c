@@ -28,7 +28,8 @@
 
 #define APPLICATION_ID 0x50534344 /* "PSCD" */
 #define SCHEMA_VERSION 1
-#define BUSY_MS 2000
+#define READ_BUSY_MS 2000 /* mail waits for it */
+#define WRITE_BUSY_MS 30000 /* a person does */
 #define NAME_MAX_BYTES 255
 #define DER_MAX (1024 * 1024)
 #define PARSED_MAX 256
@@ -138,6 +139,12 @@ struct cert_db {
 	} parsed[PARSED_MAX];
 };
 
+static int
+busy_ms(const struct cert_db *db)
+{
+	return db->create ? WRITE_BUSY_MS : READ_BUSY_MS;
+}
+
 /* ---- Errors ---- */
 
 static bool
@@ -154,7 +161,7 @@ sql_error(struct cert_db *db, struct error *err)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return error_temp(err, "%s: another program kept it locked "
-		    "for %d seconds", db->path, BUSY_MS / 1000);
+		    "for %d seconds", db->path, busy_ms(db) / 1000);
 	case SQLITE_FULL:
 		return error_temp(err, "%s: disk full", db->path);
 	case SQLITE_READONLY:
@@ -297,7 +304,7 @@ open_sql(struct cert_db *db, struct error *err)
 	    SQLITE_OK)
 		goto fail;
 	sqlite3_extended_result_codes(db->sql, 1);
-	sqlite3_busy_timeout(db->sql, BUSY_MS);
+	sqlite3_busy_timeout(db->sql, busy_ms(db));
 	sqlite3_limit(db->sql, SQLITE_LIMIT_LENGTH, 4 * DER_MAX);
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	if (sqlite3_exec(db->sql, settings, NULL, NULL, NULL) != SQLITE_OK ||

@@ -5,7 +5,8 @@
 /*
  * Public certificates of other people and gateways that the administrator
  * added (mission row S9), in one SQLite file.  Several programs may have
- * it open; a lock that does not come free in time is TEMP.
+ * it open; a lock that does not come free in time (two seconds for readers,
+ * half a minute for those who may write) is TEMP.
  *
  * A handle serves one thread at a time (it has its own lock).
  */

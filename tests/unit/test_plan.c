@@ -324,8 +324,8 @@ test_encryption_plan(void)
 	plans(FACTS(.nrecipients = 0), "33", "seS1:01", "triple signs twice");
 	plans(FACTS(.nrecipients = 0), "343", "bounce(" NO_KEY("3", "4") "):012",
 	    "one missing key bounces all of the profile");
-	plans(FACTS(.nrecipients = 0), "3d4a", "bounce(no key for 4):02 "
-	    "e1:1 s:3", "but not the others");
+	plans(FACTS(.nrecipients = 0), "3d4a", "bounce(" NO_KEY("3", "4")
+	    "):02 e1:1 s:3", "but not the others");
 	plans(FACTS(.nrecipients = 0), "dex", "drop(" NO_KEY("d", "e") "):01 se1:2",
 	    "drop likewise");
 	plans(FACTS(.is_signed = true), "x", "e1:0",
