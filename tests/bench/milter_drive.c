@@ -324,6 +324,8 @@ read_answer(struct drive *d)
 			if (d->keep)
 				edit(d, command, data);
 			break;
+		case 'e': /* RET=HDRS */
+			break;
 		case 'c':
 			return;
 		default:

@@ -90,7 +90,7 @@ def transact(milter, address, sender, fields, body):
 
 def one_packet(client, edited, command, data):
     """Has MilterClient understand one that was read already."""
-    final = b"c" if command in b"mhi" else b""
+    final = b"c" if command in b"mhie" else b""
     client.buffer = client.packet(command, data) + \
         (client.packet(final) if final else b"") + client.buffer
     client.result(edited)

@@ -28,6 +28,7 @@ class Edited:
     def __init__(self, fields, body):
         self.fields, self.body = list(fields), body
         self.new_body, self.answer = None, ""
+        self.sender = None  # changed: [address, parameters]
 
     def _find(self, name, index):
         for at, (other, _) in enumerate(self.fields):
@@ -152,10 +153,16 @@ class MilterClient:
 
     def result(self, edited):
         """Edits up to the milter's last word."""
+        parts = []
         while True:
             command, data = self.read()
             if command == b"b":
-                edited.new_body = (edited.new_body or b"") + data
+                parts.append(data)
+                continue
+            if parts:
+                edited.new_body, parts = b"".join(parts), []
+            if command == b"e":
+                edited.sender = data.rstrip(b"\0").split(b"\0")
             elif command in b"mhi":
                 index = 0
                 if command != b"h":
