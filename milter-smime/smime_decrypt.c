@@ -110,6 +110,7 @@ smime_decrypt(struct keyring *keyring, const struct smime_kind *k,
 	if (bio == NULL || BIO_get_cipher_ctx(bio, &j.ctx) != 1)
 		goto out;
 	j.out = spool_new(place);
+	spool_set_secret(j.out);
 	j.block = mem_alloc(BLOCK + EVP_MAX_BLOCK_LENGTH);
 	ok = decrypt_content(&j, k, err);
 	if (ok && !j.broken) {

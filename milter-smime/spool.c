@@ -44,6 +44,7 @@ struct spool {
 	int fd;	    /* -1 while in memory */
 	char *map;  /* after finish, when on disk */
 	bool finished;
+	bool secret;
 };
 
 struct spool *
@@ -102,7 +103,8 @@ static void
 drop_memory(struct spool *s)
 {
 	if (s->is_area) {
-		explicit_bzero(s->mem, s->len); /* may be plaintext */
+		if (s->secret)
+			explicit_bzero(s->mem, s->len);
 		put_area(s->mem, s->cap);
 	} else {
 		mem_wipe_free(s->mem, s->len);
@@ -110,6 +112,12 @@ drop_memory(struct spool *s)
 	s->mem = NULL;
 	s->cap = 0;
 	s->is_area = false;
+}
+
+void
+spool_set_secret(struct spool *s)
+{
+	s->secret = true;
 }
 
 void

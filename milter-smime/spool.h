@@ -27,6 +27,9 @@ struct spool;
 struct spool *spool_new(const struct spool_place *place);
 void spool_free(struct spool **s);
 
+/* What was encrypted: its memory is overwritten before it is used again. */
+void spool_set_secret(struct spool *s);
+
 /* TEMP when the disk is full, or out of descriptors. */
 bool spool_write(struct spool *s, const void *p, size_t n, struct error *err)
     __attribute__((warn_unused_result));
