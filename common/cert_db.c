@@ -251,6 +251,19 @@ check_schema(struct cert_db *db, bool *empty, struct error *err)
 	return true;
 }
 
+/* The same, at one moment: somebody may be making it just now. */
+static bool
+look_at_schema(struct cert_db *db, bool *empty, struct error *err)
+{
+	bool ok;
+
+	if (!exec(db, "BEGIN", err))
+		return false;
+	ok = check_schema(db, empty, err);
+	sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
+	return ok;
+}
+
 static bool
 make_schema(struct cert_db *db, struct error *err)
 {
@@ -311,7 +324,7 @@ open_sql(struct cert_db *db, struct error *err)
 	    (!db->create && sqlite3_exec(db->sql, "PRAGMA query_only = ON",
 				NULL, NULL, NULL) != SQLITE_OK))
 		goto fail;
-	if (!check_schema(db, &empty, err) ||
+	if (!look_at_schema(db, &empty, err) ||
 	    (empty && db->create && !make_schema(db, err))) {
 		close_sql(db);
 		return false;

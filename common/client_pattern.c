@@ -226,11 +226,13 @@ check_host(const char *entry, struct error *err)
 	 * A word alone is a keyword misspelt much more often than a host,
 	 * and would silently match nobody.
 	 */
-	if (!dotted && !below && !localhost)
-		return ask_keyword(entry, err) ? false : error_perm(err, "\"%s\" is not known here; write ALL, "
-		    "authenticated, local, listener:NAME, an address, a host's "
-		    "full name or .domain", entry);
-	return true;
+	if (dotted || below || localhost)
+		return true;
+	if (ask_keyword(entry, err))
+		return false;
+	return error_perm(err, "\"%s\" is not known here; write ALL, "
+	    "authenticated, local, listener:NAME, an address, a host's full "
+	    "name or .domain", entry);
 }
 
 /* ---- Public functions ---- */

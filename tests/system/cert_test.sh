@@ -374,10 +374,12 @@ test_front() {
 		says '^postseal [0-9]' "P3 front: $option"
 	done
 	for words in help --help 'help help'; do
+		# shellcheck disable=SC2086
 		front $words
 		says '^usage: postseal .*WORD' "P3 front: $words"
 	done
 	for words in 'check --help' 'help check'; do
+		# shellcheck disable=SC2086
 		front $words
 		says '^usage: postseal check ' "P3 front: $words"
 	done
