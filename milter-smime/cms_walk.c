@@ -601,6 +601,29 @@ is_gcm(const unsigned char *oid, size_t len)
  * (CVE-2025-15467), a short tag makes forging cheap.
  */
 static bool
+is_aes_cbc(const unsigned char *oid, size_t len)
+{
+	static const unsigned char aes[] = {
+	    0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01};
+
+	return len == sizeof(aes) + 1 && memcmp(oid, aes, sizeof(aes)) == 0 &&
+	       (oid[8] == 2 || oid[8] == 22 || oid[8] == 42);
+}
+
+/* RFC 3565 2.3.  Without it OpenSSL decrypts with whatever is there. */
+static bool
+check_cbc(struct cursor *c, struct error *err)
+{
+	struct head h;
+
+	if (!expect(c, TAG_OCTETS, "an AES-CBC vector", &h, err))
+		return false;
+	return h.len == 16 ||
+	       error_perm(err, "CMS with an AES-CBC vector of %zu bytes",
+		   h.len);
+}
+
+static bool
 check_gcm(struct cursor *c, struct error *err)
 {
 	struct cursor params;
@@ -636,6 +659,8 @@ check_algorithm(const struct cursor *at, const struct cms_span *span, bool *gcm,
 	if (!open_algorithm(at, span, &algorithm, &oid, err))
 		return false;
 	*gcm = is_gcm(algorithm.p + oid.body, oid.len);
+	if (is_aes_cbc(algorithm.p + oid.body, oid.len))
+		return check_cbc(&algorithm, err);
 	return !*gcm || check_gcm(&algorithm, err);
 }
 
