@@ -44,7 +44,7 @@ keyring
 smime_kind
 entity
 transfer
-mime
+mime fields
 message pieces quoted_printable
 spool
 auth_results
