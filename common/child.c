@@ -23,28 +23,73 @@ child_result_clear(struct child_result *result)
 	buf_clear(&result->err);
 }
 
+/* Our ends of its three files; -1: closed. */
+struct pipes {
+	int in, out, err;
+};
+
+/* One child being talked with. */
+struct talk {
+	const char *path;
+	const struct child_talk *how;
+	struct child_result *result;
+	struct pollfd p[3]; /* its output, its standard error, its input */
+	size_t fed;	    /* bytes of the input */
+	int64_t timeout, end; /* milliseconds */
+};
+
 static void __attribute__((noreturn))
-become(const char *path, char *const argv[], int out, int err)
+become(const char *path, char *const argv[], const struct pipes *its)
 {
-	int null = open("/dev/null", O_RDONLY);
+	int in = its->in >= 0 ? its->in : open("/dev/null", O_RDONLY);
 
 	/* Its own group, so that what it starts ends with it. */
 	setpgid(0, 0);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
+	if (in < 0 || dup2(in, STDIN_FILENO) < 0 ||
+	    dup2(its->out, STDOUT_FILENO) < 0 ||
+	    dup2(its->err, STDERR_FILENO) < 0 ||
+	    signal(SIGPIPE, SIG_DFL) == SIG_ERR)
 		_exit(EXEC_FAILED);
 	execv(path, argv);
 	_exit(EXEC_FAILED);
 }
 
-static bool
-start(const char *path, char *const argv[], pid_t *pid, int fds[2],
-    struct error *err)
+static void
+close_all(struct pipes *p)
 {
-	int out[2] = {-1, -1}, errors[2] = {-1, -1};
+	if (p->in >= 0)
+		close(p->in);
+	if (p->out >= 0)
+		close(p->out);
+	if (p->err >= 0)
+		close(p->err);
+	*p = (struct pipes){-1, -1, -1};
+}
+
+/* One pipe; `from` is the end that is read. */
+static bool
+make_pipe(int *from, int *to)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	*from = ends[0];
+	*to = ends[1];
+	return true;
+}
+
+static bool
+start(const char *path, char *const argv[], const struct child_talk *how,
+    pid_t *pid, struct pipes *ours, struct error *err)
+{
+	struct pipes its = {-1, -1, -1};
 	bool ok = false;
 
-	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0) {
+	if (!make_pipe(&ours->out, &its.out) ||
+	    !make_pipe(&ours->err, &its.err) ||
+	    (how->input != NULL && !make_pipe(&its.in, &ours->in)) ||
+	    (ours->in >= 0 && fcntl(ours->in, F_SETFL, O_NONBLOCK) < 0)) {
 		error_errno(err, "pipe");
 		goto out;
 	}
@@ -54,25 +99,34 @@ start(const char *path, char *const argv[], pid_t *pid, int fds[2],
 		goto out;
 	}
 	if (*pid == 0)
-		become(path, argv, out[1], errors[1]);
+		become(path, argv, &its);
 	setpgid(*pid, *pid);
-	fds[0] = out[0];
-	fds[1] = errors[0];
-	out[0] = errors[0] = -1;
 	ok = true;
 out:
-	for (int i = 0; i < 2; i++) {
-		if (out[i] >= 0)
-			close(out[i]);
-		if (errors[i] >= 0)
-			close(errors[i]);
-	}
+	close_all(&its);
+	if (!ok)
+		close_all(ours);
 	return ok;
 }
 
-/* False: the output grew beyond its maximum. */
+/* False: the output grew beyond its maximum, or nobody wants more. */
 static bool
-collect(struct pollfd *p, struct buf *to, bool keep_all)
+take_output(struct talk *t, const char *some, size_t n, struct error *err)
+{
+	bool ok;
+
+	if (t->how->sink == NULL)
+		return buf_append(&t->result->out, some, n) ? true :
+		    error_perm(err, "%s: writes more than %zu bytes", t->path,
+		    t->result->out.max);
+	ok = t->how->sink(t->how->context, some, n, err);
+	/* However long that took. */
+	t->end = clock_monotonic_ms() + t->timeout;
+	return ok;
+}
+
+static bool
+collect(struct talk *t, struct pollfd *p, struct error *err)
 {
 	char some[4096];
 	ssize_t n = read(p->fd, some, sizeof(some));
@@ -83,7 +137,27 @@ collect(struct pollfd *p, struct buf *to, bool keep_all)
 		p->fd = -1; /* poll(2) passes over it */
 		return true;
 	}
-	return buf_append(to, some, (size_t)n) || !keep_all;
+	if (p == &t->p[0] || t->how->with_err)
+		return take_output(t, some, (size_t)n, err);
+	buf_append(&t->result->err, some, (size_t)n);
+	return true;
+}
+
+/* Some of the input, and its end behind the last of it. */
+static void
+feed(struct talk *t)
+{
+	size_t left = t->how->ninput - t->fed;
+	ssize_t n = left == 0 ? 0 : write(t->p[2].fd, t->how->input + t->fed,
+	    left);
+
+	if (n > 0)
+		t->fed += (size_t)n;
+	if (t->fed < t->how->ninput &&
+	    (n > 0 || errno == EINTR || errno == EAGAIN))
+		return;
+	close(t->p[2].fd);
+	t->p[2].fd = -1;
 }
 
 static bool
@@ -92,29 +166,25 @@ too_late(const char *path, struct error *err)
 	return error_temp(err, "%s: took too long and was ended", path);
 }
 
-/* Until both ends are closed. */
+/* Until both its outputs are closed. */
 static bool
-gather(const char *path, const int fds[2], int64_t end,
-    struct child_result *result, struct error *err)
+gather(struct talk *t, struct error *err)
 {
-	struct pollfd p[2] = {{.fd = fds[0], .events = POLLIN},
-	    {.fd = fds[1], .events = POLLIN}};
-
-	while (p[0].fd >= 0 || p[1].fd >= 0) {
-		int64_t left = end - clock_monotonic_ms();
-		int n = left <= 0 ? 0 : poll(p, 2, (int)left);
+	while (t->p[0].fd >= 0 || t->p[1].fd >= 0) {
+		int64_t left = t->end - clock_monotonic_ms();
+		int n = left <= 0 ? 0 : poll(t->p, 3, (int)left);
 
 		if (n < 0 && errno != EINTR)
 			return error_errno(err, "poll");
 		if (n == 0)
-			return too_late(path, err);
+			return too_late(t->path, err);
 		if (n < 0)
 			continue;
-		if (p[0].revents != 0 && !collect(&p[0], &result->out, true))
-			return error_perm(err, "%s: writes more than %zu "
-			    "bytes", path, result->out.max);
-		if (p[1].revents != 0)
-			collect(&p[1], &result->err, false);
+		if (t->p[2].revents != 0)
+			feed(t);
+		for (int i = 0; i < 2; i++)
+			if (t->p[i].revents != 0 && !collect(t, &t->p[i], err))
+				return false;
 	}
 	return true;
 }
@@ -138,11 +208,13 @@ await(const char *path, pid_t pid, int64_t end, int *status,
 }
 
 bool
-child_run(const char *path, char *const argv[], int timeout, size_t max,
-    struct child_result *result, struct error *err)
+child_talk(const char *path, char *const argv[], int timeout, size_t max,
+    const struct child_talk *how, struct child_result *result,
+    struct error *err)
 {
-	int64_t end = clock_monotonic_ms() + (int64_t)timeout * 1000;
-	int fds[2] = {-1, -1};
+	struct talk t = {.path = path, .how = how, .result = result,
+		.timeout = (int64_t)timeout * 1000};
+	struct pipes ours = {-1, -1, -1};
 	pid_t pid = -1;
 	bool ok;
 
@@ -151,16 +223,28 @@ child_run(const char *path, char *const argv[], int timeout, size_t max,
 	buf_init(&result->err, ERR_MAX);
 	if (access(path, X_OK) < 0)
 		return error_errno(err, "%s", path);
-	if (!start(path, argv, &pid, fds, err))
+	if (!start(path, argv, how, &pid, &ours, err))
 		return false;
-	ok = gather(path, fds, end, result, err) &&
-	    await(path, pid, end, &result->status, err);
-	close(fds[0]);
-	close(fds[1]);
+	t.p[0] = (struct pollfd){.fd = ours.out, .events = POLLIN};
+	t.p[1] = (struct pollfd){.fd = ours.err, .events = POLLIN};
+	t.p[2] = (struct pollfd){.fd = ours.in, .events = POLLOUT};
+	t.end = clock_monotonic_ms() + t.timeout;
+	ok = gather(&t, err) && await(path, pid, t.end, &result->status, err);
+	ours.in = t.p[2].fd; /* feed() may have closed it */
+	close_all(&ours);
 	if (!ok) {
 		kill(-pid, SIGKILL);
 		while (waitpid(pid, &result->status, 0) < 0 && errno == EINTR)
 			;
 	}
 	return ok;
+}
+
+bool
+child_run(const char *path, char *const argv[], int timeout, size_t max,
+    struct child_result *result, struct error *err)
+{
+	const struct child_talk plain = {0};
+
+	return child_talk(path, argv, timeout, max, &plain, result, err);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "common/child.h"
 #include "common/flow_policy.h"
@@ -12,6 +13,11 @@
 #include "smime_settings.h"
 
 #define SEE "see `postseal smime postfix-config`"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+#define FILTERS SYSCONFDIR "/postseal/filters"
 
 void
 check_tell(json_t *findings, const char *id, const char *severity,
@@ -22,22 +28,31 @@ check_tell(json_t *findings, const char *id, const char *severity,
 	    "milter-smime"));
 }
 
+/* What postconf(1) says; NULL when it cannot be asked. */
+static char *
+ask_postconf(const char *option, const char *name)
+{
+	char *const argv[] = {(char *)"postconf", (char *)option,
+		(char *)name, NULL};
+	struct child_result result = {0};
+	struct error err = {0};
+	char *text = NULL;
+
+	if (child_run("/usr/sbin/postconf", argv, 10, 65536, &result, &err) &&
+	    result.status == 0)
+		text = mem_strdup(buf_text(&result.out));
+	child_result_clear(&result);
+	return text;
+}
+
 /* One parameter of Postfix, expanded; NULL when it cannot be asked. */
 static char *
 postconf(const char *name)
 {
-	char *const argv[] = {(char *)"postconf", (char *)"-hx",
-		(char *)name, NULL};
-	struct child_result result = {0};
-	struct error err = {0};
-	char *value = NULL;
+	char *value = ask_postconf("-hx", name);
 
-	if (child_run("/usr/sbin/postconf", argv, 10, 65536, &result, &err) &&
-	    result.status == 0) {
-		value = mem_strdup(buf_text(&result.out));
+	if (value != NULL)
 		value[strcspn(value, "\n")] = '\0';
-	}
-	child_result_clear(&result);
 	return value;
 }
 
@@ -182,7 +197,7 @@ check_mynetworks(const struct settings *s, json_t *findings)
 
 static void
 check_listener(const struct settings *s, const char *setting,
-    const char *url, json_t *findings)
+    const char *url, const char *otherwise, json_t *findings)
 {
 	const struct postseal_settings *common = settings_get(s, "postseal");
 	struct error err = {0};
@@ -191,8 +206,7 @@ check_listener(const struct settings *s, const char *setting,
 	char *text;
 
 	if (c == NULL) {
-		text = mem_printf("%s: %s: split messages are deferred",
-		    setting, err.text);
+		text = mem_printf("%s: %s: %s", setting, err.text, otherwise);
 		check_tell(findings, "smime-reinject", "critical", text,
 		    "add the listeners to master.cf; " SEE);
 		free(text);
@@ -200,13 +214,64 @@ check_listener(const struct settings *s, const char *setting,
 	smtp_client_close(&c);
 }
 
+/* Are there, or may there be, filters that quarantine? */
+static bool
+may_quarantine(const struct settings *s)
+{
+	return settings_given(s, "milter-smime", NULL, "quarantine") ||
+	    access(FILTERS, F_OK) == 0;
+}
+
+/*
+ * A listener that answers but holds nothing would deliver what was to be
+ * quarantined.  One that master.cf names otherwise is taken at its word.
+ */
+static void
+check_holds(const char *url, json_t *findings)
+{
+	const char *smtp = "smtp://";
+	size_t skip = strncmp(url, smtp, strlen(smtp)) == 0 ? strlen(smtp) :
+	    strcspn(url, ":") + 1;
+	char *service = mem_printf("%s/inet", url + skip);
+	char *options = ask_postconf("-P", service);
+
+	if (options != NULL && options[0] != '\0' &&
+	    strcasestr(options, "static:HOLD") == NULL) {
+		char *text = mem_printf("reinject_hold: %s of master.cf has no "
+		    "check_client_access static:HOLD: what filters quarantine "
+		    "is delivered", service);
+
+		check_tell(findings, "smime-hold", "critical", text,
+		    "write it as postfix-config does; " SEE);
+		free(text);
+	}
+	free(service);
+	free(options);
+}
+
+static void
+check_quarantine(const struct settings *s, json_t *findings)
+{
+	const struct milter_smime_settings *own = settings_get(s,
+	    "milter-smime");
+
+	if (!may_quarantine(s))
+		return;
+	check_listener(s, "reinject_hold", own->reinject_hold,
+	    "messages of which some copies are quarantined are deferred",
+	    findings);
+	check_holds(own->reinject_hold, findings);
+}
+
 void
 check_postfix(const struct settings *s, json_t *findings)
 {
 	const struct milter_smime_settings *own = settings_get(s,
 	    "milter-smime");
+	const char *deferred = "split messages are deferred";
 
 	check_milters(own, findings);
+	check_quarantine(s, findings);
 	if (!protects_outgoing(s)) {
 		check_tell(findings, "smime-policies", "warning", "no "
 		    "mail-policy with direction = outgoing names a profile: "
@@ -215,6 +280,7 @@ check_postfix(const struct settings *s, json_t *findings)
 		return;
 	}
 	check_mynetworks(s, findings);
-	check_listener(s, "reinject", own->reinject, findings);
-	check_listener(s, "reinject_bounce", own->reinject_bounce, findings);
+	check_listener(s, "reinject", own->reinject, deferred, findings);
+	check_listener(s, "reinject_bounce", own->reinject_bounce, deferred,
+	    findings);
 }

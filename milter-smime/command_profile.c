@@ -156,11 +156,19 @@ milter_name(const char *listen)
     "this recipient; see the mail log of $myhostname"
 
 /*
- * A listener for copies; filter, if any, is what becomes of them.  In
- * master.cf a value with blanks stands in braces.
+ * Where recipients are checked, so that it holds for every message: what a
+ * check of the client says is lost with smtpd_delay_reject = no.
+ */
+#define HOLD "check_client_access,static:HOLD,"
+
+/*
+ * A listener for copies.  filter, if any, is what becomes of them (in
+ * master.cf a value with blanks stands in braces), restriction what comes
+ * before all others.
  */
 static void
-print_listener(const char *url, const char *syslog_name, const char *filter)
+print_listener(const char *url, const char *syslog_name, const char *filter,
+    const char *restriction)
 {
 	const char *smtp = "smtp://", *unix_socket = "unix:";
 
@@ -180,14 +188,14 @@ print_listener(const char *url, const char *syslog_name, const char *filter)
 	    "  -o smtpd_helo_restrictions=\n"
 	    "  -o smtpd_sender_restrictions=\n"
 	    "  -o smtpd_relay_restrictions=permit_mynetworks,reject\n"
-	    "  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n"
+	    "  -o smtpd_recipient_restrictions=%spermit_mynetworks,reject\n"
 	    "  -o smtpd_data_restrictions=\n"
 	    "  -o smtpd_end_of_data_restrictions=\n"
 	    "  -o smtpd_tls_security_level=none\n"
 	    "  -o smtpd_client_connection_rate_limit=0\n"
 	    "  -o smtpd_recipient_limit=100000\n"
 	    "  -o message_size_limit=0\n"
-	    "  -o cleanup_service_name=cleanup-reinject\n");
+	    "  -o cleanup_service_name=cleanup-reinject\n", restriction);
 }
 
 int
@@ -211,11 +219,13 @@ command_postfix_config(const struct settings *s, int argc, char **argv)
 	printf("# master.cf: copies of split messages; with those milters "
 	    "that stand behind ours,\n"
 	    "# as DKIM signers, and never with ours\n");
-	print_listener(own->reinject, "postfix/reinject", NULL);
+	print_listener(own->reinject, "postfix/reinject", NULL, "");
+	printf("# master.cf: copies that filters quarantine: they stay on hold\n");
+	print_listener(own->reinject_hold, "postfix/reinject-hold", NULL, HOLD);
 	printf("# master.cf: copies that go back to their sender\n");
 	print_listener(own->reinject_bounce, "postfix/reinject-bounce",
-	    BOUNCE_FILTER);
-	printf("# master.cf: both without a limit of size, for what is "
+	    BOUNCE_FILTER, "");
+	printf("# master.cf: all without a limit of size, for what is "
 	    "encrypted is larger\n"
 	    "cleanup-reinject unix n - y - 0 cleanup\n"
 	    "  -o syslog_name=postfix/reinject\n"

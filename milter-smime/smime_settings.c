@@ -8,6 +8,7 @@
 #include "common/mailaddr.h"
 #include "common/mem.h"
 #include "common/smtp_client.h"
+#include "quarantine.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define SQLITE "sqlite:"
@@ -67,6 +68,10 @@ static const struct param milter_params[] = {
 	 .def = "smtp://127.0.0.1:10026",
 	 .help = "Listener of Postfix that takes the copies of a split "
 		 "message."},
+	{.name = "reinject_hold", .type = PARAM_STRING,
+	 .offset = AT(reinject_hold), .def = "smtp://127.0.0.1:10027",
+	 .help = "Listener that puts copies on hold, for filters that "
+		 "quarantine."},
 	{.name = "reinject_bounce", .type = PARAM_STRING,
 	 .offset = AT(reinject_bounce), .def = "smtp://127.0.0.1:10028",
 	 .help = "Listener that returns copies to their sender "
@@ -74,36 +79,86 @@ static const struct param milter_params[] = {
 	{.name = "reinject_timeout", .type = PARAM_TIME,
 	 .offset = AT(reinject_timeout), .def = "60s", .min = 1, .max = 600,
 	 .help = "Seconds to wait for each of their replies."},
+	{.name = "quarantine", .type = PARAM_LIST, .offset = AT(quarantine),
+	 .def = "Policy",
+	 .help = "Names of quarantines that filters may put mail into."},
 };
 #undef AT
+
+static bool
+check_listeners(const struct settings *s,
+    const struct milter_smime_settings *v, struct error *err)
+{
+	const struct {
+		const char *key, *url;
+	} listeners[] = {
+		{"reinject", v->reinject},
+		{"reinject_hold", v->reinject_hold},
+		{"reinject_bounce", v->reinject_bounce},
+	};
+	struct error why;
+
+	for (size_t i = 0; i < COUNT(listeners); i++)
+		if (!smtp_client_check_url(listeners[i].url, &why))
+			return settings_error(s, "milter-smime", NULL,
+			    listeners[i].key, err, "%s", why.text);
+	return true;
+}
+
+static bool
+check_quarantines(const struct settings *s, const struct strvec *names,
+    struct error *err)
+{
+	struct strvec seen = {0};
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < names->n; i++) {
+		const char *name = names->v[i];
+
+		if (!quarantine_is_name(name))
+			ok = settings_error(s, "milter-smime", NULL,
+			    "quarantine", err, "\"%.70s\" is no name; write "
+			    "letters, digits and _.-, at most %d", name,
+			    QUARANTINE_NAME_MAX);
+		else if (strvec_hascase(&seen, name))
+			ok = settings_error(s, "milter-smime", NULL,
+			    "quarantine", err, "%s is there twice", name);
+		strvec_add(&seen, name);
+	}
+	strvec_clear(&seen);
+	return ok;
+}
+
+static bool
+check_login_domain(const struct settings *s, const char *login_domain,
+    struct error *err)
+{
+	char *domain;
+
+	if (login_domain == NULL)
+		return true;
+	domain = domain_canonical(login_domain, strlen(login_domain));
+	if (domain == NULL)
+		return settings_error(s, "milter-smime", NULL, "login_domain",
+		    err, "\"%.60s\" is not a domain", login_domain);
+	free(domain);
+	return true;
+}
 
 static bool
 check_milter(const struct settings *s, const char *name, const void *values,
     struct error *err)
 {
 	const struct milter_smime_settings *v = values;
-	struct error why;
-	char *domain;
 
 	(void)name;
 	if (v->key_store == NULL ||
 	    strncmp(v->key_store, SQLITE "/", sizeof(SQLITE)) != 0)
 		return settings_error(s, "milter-smime", NULL, "key_store",
 		    err, "must be sqlite:/path");
-	if (!smtp_client_check_url(v->reinject, &why))
-		return settings_error(s, "milter-smime", NULL, "reinject",
-		    err, "%s", why.text);
-	if (!smtp_client_check_url(v->reinject_bounce, &why))
-		return settings_error(s, "milter-smime", NULL,
-		    "reinject_bounce", err, "%s", why.text);
-	if (v->login_domain == NULL)
-		return true;
-	domain = domain_canonical(v->login_domain, strlen(v->login_domain));
-	if (domain == NULL)
-		return settings_error(s, "milter-smime", NULL, "login_domain",
-		    err, "\"%.60s\" is not a domain", v->login_domain);
-	free(domain);
-	return true;
+	return check_listeners(s, v, err) &&
+	    check_quarantines(s, &v->quarantine, err) &&
+	    check_login_domain(s, v->login_domain, err);
 }
 
 const struct section_type milter_smime_section = {

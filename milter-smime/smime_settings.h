@@ -24,8 +24,10 @@ struct milter_smime_settings {
 	int64_t milter_timeout;
 	int64_t deliveries_max;
 	char *reinject;
+	char *reinject_hold;
 	char *reinject_bounce;
 	int64_t reinject_timeout;
+	struct strvec quarantine; /* names; see quarantine.h */
 };
 
 enum profile_mode { MODE_SIGN, MODE_ENCRYPT, MODE_SIGN_ENCRYPT, MODE_TRIPLE };

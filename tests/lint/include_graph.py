@@ -49,6 +49,7 @@ message pieces quoted_printable
 spool
 auth_results
 verdict smime_settings base64 cms_walk
+quarantine lines
 """
 
 

@@ -669,15 +669,17 @@ def made_up(t):
 def written(t):
     """S5 the lines that `postseal smime postfix-config` prints do it"""
     s = Sender(t, reinjection=False)
-    copies, bounces = free_port(), free_port()
+    copies, holds, bounces = free_port(), free_port(), free_port()
     s.a.set(reinject=f"smtp://127.0.0.1:{copies}",
+            reinject_hold=f"smtp://127.0.0.1:{holds}",
             reinject_bounce=f"smtp://127.0.0.1:{bounces}")
     text = s.a.milter.postseal("smime", "postfix-config").stdout
     main_cf = re.findall(r"(?m)^(\w+) = (.*)$", text)
     lines = [line for line in text.splitlines()
              if not line.startswith("#") and " = " not in line.split("{")[0]]
     t.ok([line.split()[0] for line in lines if line[0] != " "] ==
-         [f"127.0.0.1:{copies}", f"127.0.0.1:{bounces}", "cleanup-reinject"],
+         [f"127.0.0.1:{copies}", f"127.0.0.1:{holds}",
+          f"127.0.0.1:{bounces}", "cleanup-reinject"],
          "S5 it prints the services for the ports at hand", text)
     t.is_({k: v for k, v in main_cf if "milter" in k},
           {"smtpd_milters": f"unix:{s.a.milter.socket_path}",
@@ -698,7 +700,14 @@ def written(t):
                            ("y@plain.example", "plain")],
           "S5 copies go out, also when encrypted they are over the limit")
     t.is_(s.returned(1), ["n@bounce.example"], "S5 what bounces comes back")
-    for line in (copies, bounces):
+    with SmtpClient(holds) as client:
+        client.hello("x")
+        held = [client.mail("x@a.example", ["y@plain.example"], numbered(2))
+                for _ in range(2)]
+        client.quit()
+    t.is_({e["queue_id"]: e["queue_name"] for e in s.a.postfix.queue()},
+          dict.fromkeys(held, "hold"), "S15 one listener holds all messages")
+    for line in (copies, holds, bounces):
         try:
             send(line, "x@a.example", ["k@split.example"], data,
                  xclient={"ADDR": "198.51.100.1"})

@@ -66,6 +66,7 @@ class Gateway:
                  **milter):
         self.name = name
         self.hostname = f"gw.{name}.example"
+        self.hold_port = None  # reinjection() makes it
         self.postfix = Postfix(name, hostname=self.hostname, relay=relay)
         self.milter = Milter(standard_config(self.hostname, ca_file)
                              + config, self.postfix, **milter)
@@ -107,16 +108,19 @@ class Gateway:
 
     def reinjection(self, **options):
         """
-        The two listeners for copies of split mail, as `postseal smime
+        The listeners for copies of split mail, as `postseal smime
         postfix-config` writes them; options are of the first.  Before
-        start().  The milter's ports (copies, bounces).
+        start().  The milter's ports (copies, bounces); .hold_port is the
+        one that puts on hold.
         """
         copies = self.postfix.listener(
             syslog_name="reinject", **{"smtpd_milters": "", **options})
         bounces = self.postfix.listener(
             syslog_name="reinject-bounce", smtpd_milters="",
             content_filter="error:5.7.1 not delivered: its policy forbids")
+        self.hold_port = self.postfix.hold_listener()
         self.set(reinject=f"smtp://127.0.0.1:{copies}",
+                 reinject_hold=f"smtp://127.0.0.1:{self.hold_port}",
                  reinject_bounce=f"smtp://127.0.0.1:{bounces}")
         return copies, bounces
 

@@ -171,6 +171,14 @@ class Postfix:
         self._listeners.append((port, options))
         return port
 
+    def hold_listener(self, **options):
+        """One that puts all mail on hold; its port."""
+        return self.listener(**{
+            "syslog_name": "reinject-hold", "smtpd_milters": "",
+            "smtpd_recipient_restrictions":
+                "check_client_access static:HOLD, permit_mynetworks, reject",
+            **options})
+
     def service(self, line):
         """A line of master.cf."""
         self._lines.append(line)
