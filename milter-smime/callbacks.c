@@ -31,9 +31,11 @@ static struct reinjector *reinjector;
 
 static struct {
 	atomic_ulong messages, signed_, encrypted, decrypted, pass, fail,
-	    bounced, deferred;
+	    held, dropped, bounced, deferred;
 } counters;
 
+#define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | \
+    SMFIF_CHGFROM | SMFIF_QUARANTINE)
 #define NO_REPLIES (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | \
     SMFIP_NR_RCPT | SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_EOH | \
     SMFIP_NR_BODY)
@@ -62,8 +64,7 @@ on_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
     unsigned long f2, unsigned long f3, unsigned long *pf0,
     unsigned long *pf1, unsigned long *pf2, unsigned long *pf3)
 {
-	unsigned long need = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY |
-	    SMFIF_CHGFROM;
+	unsigned long need = ACTIONS;
 	struct connection *c = connection_of(ctx);
 
 	(void)f2;
@@ -235,7 +236,11 @@ count(const struct report *r)
 	for (size_t i = 0; i < r->plan.n; i++) {
 		const struct delivery *d = &r->plan.deliveries[i];
 
-		if (d->disposition != DISPOSITION_PASS)
+		if (d->disposition == DISPOSITION_HOLD)
+			atomic_fetch_add(&counters.held, 1);
+		if (d->disposition == DISPOSITION_DROP)
+			atomic_fetch_add(&counters.dropped, 1);
+		if (!disposition_is_sent(d->disposition))
 			continue;
 		atomic_fetch_add(&counters.signed_, d->sign ? 1 : 0);
 		atomic_fetch_add(&counters.encrypted, d->encrypt ? 1 : 0);
@@ -252,6 +257,7 @@ static void
 log_report(const struct report *r, const struct message *m, int64_t began)
 {
 	int64_t ms = clock_monotonic_ms() - began;
+	const char *entry;
 	struct buf line;
 
 	buf_init(&line, 4096);
@@ -259,9 +265,11 @@ log_report(const struct report *r, const struct message *m, int64_t began)
 	log_info("%s: %s delay=%lld.%03lld", m->queue_id, buf_text(&line),
 	    (long long)ms / 1000, (long long)ms % 1000);
 	for (size_t i = 0; buf_reset(&line),
-	    report_log_delivery(r, m, i, &line); i++)
+	    report_log_delivery(r, i, &line); i++)
 		log_info("%s: %s", m->queue_id, buf_text(&line));
 	buf_clear(&line);
+	for (size_t i = 0; (entry = report_log_entry(r, i)) != NULL; i++)
+		log_info("%s: %s", m->queue_id, entry);
 }
 
 static bool
@@ -270,14 +278,13 @@ tell_progress(void *ctx)
 	return smfi_progress(ctx) == MI_SUCCESS;
 }
 
-/* A split message: its copies go out before Postfix gets an answer. */
+/* Copies of a split message, and notices: before Postfix gets an answer. */
 static void
 send_copies(SMFICTX *ctx, struct connection *c, struct report *r)
 {
 	struct error err = {0};
 
-	if (!report_is_split(r) || r->outcome.kind != OUTCOME_DISCARD ||
-	    reinject_send(reinjector, c->m, r, tell_progress, ctx, &c->marks,
+	if ((!r->split && r->nnotices == 0) || reinject_send(reinjector, c->m, r, tell_progress, ctx, &c->marks,
 	    &err))
 		return;
 	log_error("%s: %s", c->m->queue_id, err.text);
@@ -327,6 +334,8 @@ on_end_of_message(SMFICTX *ctx)
 		if (clock_monotonic_ms() - began >= LONG_MS)
 			smfi_progress(ctx);
 		answer = writeback(ctx, &r.outcome, c->m);
+		if (answer == SMFIS_TEMPFAIL)
+			reinject_keep(reinjector, &c->marks);
 		report_clear(&r);
 	}
 	message_free(&c->m);
@@ -364,8 +373,7 @@ callbacks_register(struct gateway *g, struct reinjector *r,
 	struct smfiDesc description = {
 		.xxfi_name = (char *)"milter-smime",
 		.xxfi_version = SMFI_VERSION,
-		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY |
-		    SMFIF_CHGFROM,
+		.xxfi_flags = ACTIONS,
 		.xxfi_connect = on_connect,
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,
@@ -391,8 +399,9 @@ callbacks_status(struct buf *out)
 {
 	buf_printf(out, "\"messages\": %lu, \"signed\": %lu, "
 	    "\"encrypted\": %lu, \"decrypted\": %lu, \"verified\": %lu, "
-	    "\"not_verified\": %lu, \"bounced\": %lu, \"deferred\": %lu",
+	    "\"not_verified\": %lu, \"held\": %lu, \"dropped\": %lu, "
+	    "\"bounced\": %lu, \"deferred\": %lu",
 	    counters.messages, counters.signed_, counters.encrypted,
-	    counters.decrypted, counters.pass, counters.fail, counters.bounced,
-	    counters.deferred);
+	    counters.decrypted, counters.pass, counters.fail, counters.held,
+	    counters.dropped, counters.bounced, counters.deferred);
 }

@@ -273,7 +273,7 @@ steps_json(const struct delivery *d)
 }
 
 static json_t *
-deliveries_json(const struct report *r, const struct message *m)
+deliveries_json(const struct report *r)
 {
 	json_t *list = json_array();
 
@@ -283,7 +283,7 @@ deliveries_json(const struct report *r, const struct message *m)
 
 		for (size_t n = 0; n < d->nrecipients; n++) {
 			const struct recipient *to =
-			    &m->recipients[d->recipients[n]];
+			    r->facts.recipients[d->recipients[n]].to;
 			char *text = mailaddr_format(&to->address);
 
 			json_array_append_new(recipients, text_json(
@@ -295,8 +295,12 @@ deliveries_json(const struct report *r, const struct message *m)
 		put(one, "disposition", r->outcome.kind == OUTCOME_TEMPFAIL ?
 		    "defer" : disposition_name(d->disposition));
 		if (d->sign || d->encrypt ||
-		    d->disposition != DISPOSITION_PASS)
+		    !disposition_is_sent(d->disposition))
 			put(one, "profile", d->profile);
+		if (d->disposition == DISPOSITION_HOLD)
+			put(one, "quarantine", d->filters->quarantine);
+		if (d->copy != NULL)
+			put(one, "copy_by", d->copy->filter);
 		if (d->reason != NULL)
 			put(one, "reason", d->reason);
 		json_array_append_new(list, one);
@@ -304,8 +308,33 @@ deliveries_json(const struct report *r, const struct message *m)
 	return list;
 }
 
+/* What filters did, beyond the deliveries. */
+static void
+put_filters(json_t *j, const struct report *r)
+{
+	json_t *names = json_array(), *entries = json_array();
+	json_t *notices = json_array();
+	const struct filter_state *s;
+	const char *entry;
+
+	for (size_t i = 0; (s = filtering_state(&r->filtering, i)) != NULL;
+	    i++)
+		for (size_t n = 0; n < s->matched.n; n++)
+			json_array_append_new(names,
+			    text_json(s->matched.v[n]));
+	for (size_t i = 0; (entry = report_log_entry(r, i)) != NULL; i++)
+		json_array_append_new(entries, text_json(entry));
+	for (size_t i = 0; i < r->nnotices; i++)
+		for (size_t n = 0; n < r->notices[i].mail->nto; n++)
+			json_array_append_new(notices, text_json(
+			    r->notices[i].mail->to[n].text));
+	json_object_set_new(j, "filters", names);
+	json_object_set_new(j, "log_entries", entries);
+	json_object_set_new(j, "notices", notices);
+}
+
 static json_t *
-report_json(const struct report *r, const struct message *m)
+report_json(const struct report *r)
 {
 	const struct verdict *v = &r->verdict;
 	json_t *j = json_object(), *signers = json_array();
@@ -331,7 +360,8 @@ report_json(const struct report *r, const struct message *m)
 	}
 	json_object_set_new(j, "signers", signers);
 	json_object_set_new(j, "decrypted", json_boolean(v->decrypted));
-	json_object_set_new(j, "deliveries", deliveries_json(r, m));
+	json_object_set_new(j, "deliveries", deliveries_json(r));
+	put_filters(j, r);
 	put(j, "direction", r->outgoing ? "outgoing" : "incoming");
 	put(j, "sender_group", r->flow.group);
 	put(j, "certificate", r->ncopies == 0 ? NULL :
@@ -428,8 +458,8 @@ write_results(const struct request *r, const struct report *report,
 	for (size_t i = 0; i < report->ncopies; i++) {
 		const struct copy *c = &report->copies[i];
 
-		if (report->plan.deliveries[c->delivery].disposition ==
-		    DISPOSITION_PASS && !write_one(r->out, c->delivery + 1,
+		if (disposition_is_sent(report->plan.deliveries[
+		    c->delivery].disposition) && !write_one(r->out, c->delivery + 1,
 		    &c->outcome, m, err))
 			return false;
 	}
@@ -450,7 +480,7 @@ run(struct gateway *g, const struct request *r)
 		goto out;
 	}
 	pipeline_run(g, m, &r->options, &report);
-	j = report_json(&report, m);
+	j = report_json(&report);
 	if (r->json) {
 		json_dumpf(j, stdout, JSON_INDENT(2));
 		printf("\n");

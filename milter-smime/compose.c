@@ -7,6 +7,8 @@
 #include "auth_results.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "header_text.h"
+#include "quarantine.h"
 #include "smime_encrypt.h"
 #include "smime_sign.h"
 
@@ -106,6 +108,18 @@ is_forged(const void *context, const char *value)
 	return auth_results_is_forged(context, value);
 }
 
+static void
+set_subject(struct outcome *o, const char *text)
+{
+	struct buf value;
+
+	buf_init(&value, 1 << 20);
+	header_text_encode(text, strlen(text), strlen("Subject"), &value);
+	fields_delete_named(&o->header, "Subject", NULL, NULL);
+	fields_append(&o->header, "Subject", buf_text(&value));
+	buf_clear(&value);
+}
+
 static bool
 set_results(const struct composer *c, bool verify, struct outcome *o,
     struct error *err)
@@ -160,6 +174,27 @@ unwrap(const struct composer *c, const struct delivery *d, struct entity *e,
 	return entity_clean(e, &c->gateway->place, err);
 }
 
+/* The header as filters left it, with what the delivery adds. */
+static void
+begin(const struct composer *c, const struct delivery *d, struct outcome *o)
+{
+	const struct filter_state *s = d->filters;
+	struct buf value;
+
+	memset(o, 0, sizeof(*o));
+	fields_copy(&o->header, &s->header);
+	if (d->copy != NULL && d->copy->subject != NULL)
+		set_subject(o, d->copy->subject);
+	if (d->disposition != DISPOSITION_HOLD)
+		return;
+	buf_init(&value, QUARANTINE_VALUE_MAX);
+	quarantine_format(&value, s->quarantine, s->quarantined_by,
+	    s->quarantine_reason, postseal_authserv_id(c->gateway->common));
+	fields_prepend(&o->header, QUARANTINE_FIELD, buf_text(&value));
+	buf_clear(&value);
+	o->quarantine = s->quarantine;
+}
+
 /* Everything the delivery's plan says, in its order. */
 static bool
 take_steps(const struct composer *c, const struct delivery *d,
@@ -191,9 +226,9 @@ compose(const struct composer *c, const struct delivery *d, struct copy *copy,
 	struct entity e;
 	bool changed = false, ok;
 
-	outcome_init(&copy->outcome, c->m);
+	begin(c, d, &copy->outcome);
 	entity_borrow(&e, layers_outermost(&c->r->layers));
-	ok = d->disposition != DISPOSITION_PASS ||
+	ok = !disposition_is_sent(d->disposition) ||
 	    (set_results(c, d->verify, &copy->outcome, err) &&
 	    take_steps(c, d, &e, copy, &changed, err));
 	copy->outcome.return_header_only = d->decrypt;

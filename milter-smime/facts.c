@@ -24,19 +24,12 @@ is_default(const char *name)
 	    strcmp(name, "default-incoming") == 0;
 }
 
-struct question {
-	const struct settings *s;
-	const struct message *m;
-	const struct mailaddr *sender, *from, *recipient;
-	int direction;
-};
-
 /*
  * From fields that cannot be read may be read by others: whatever pattern
  * stands in them somehow counts, so that no policy is missed.
  */
 static bool
-may_be_from(const struct question *q, const char *pattern)
+may_be_from(const struct facts_question *q, const char *pattern)
 {
 	const struct header *h;
 
@@ -50,15 +43,17 @@ may_be_from(const struct question *q, const char *pattern)
 
 /*
  * A policy that protects holds when the envelope sender or the From
- * address matches; one that exempts (no profile), only when both do.
+ * address matches; one that exempts (no profile, no filters), only when
+ * both do.
  */
 static bool
-matches_sender(const struct question *q, const struct mail_policy_settings *p)
+matches_sender(const struct facts_question *q,
+    const struct mail_policy_settings *p)
 {
 	const struct strvec *patterns = &p->senders;
-	bool sender = matches(patterns, q->sender);
+	bool sender = matches(patterns, &q->m->sender);
 
-	if (p->profile == NULL)
+	if (p->profile == NULL && p->filters.n == 0)
 		return sender && q->from != NULL && matches(patterns, q->from);
 	if (sender || q->from != NULL)
 		return sender || matches(patterns, q->from);
@@ -69,47 +64,52 @@ matches_sender(const struct question *q, const struct mail_policy_settings *p)
 }
 
 static const struct mail_policy_settings *
-find_policy(const struct question *q, bool defaults, const char **name)
+find_policy(const struct facts_question *q, const struct mailaddr *recipient,
+    bool defaults, const char **name)
 {
-	for (size_t i = 0; i < settings_count(q->s, "mail-policy"); i++) {
-		const struct mail_policy_settings *p = settings_at(q->s,
-		    "mail-policy", i, name);
+	int direction = q->outgoing ? DIRECTION_OUTGOING : DIRECTION_INCOMING;
+
+	for (size_t i = 0; i < settings_count(q->settings, "mail-policy");
+	    i++) {
+		const struct mail_policy_settings *p = settings_at(
+		    q->settings, "mail-policy", i, name);
 
 		if (is_default(*name) != defaults ||
-		    p->direction != q->direction)
+		    p->direction != direction)
 			continue;
 		if (p->senders.n > 0 && !matches_sender(q, p))
 			continue;
-		if (matches(&p->recipients, q->recipient))
+		if (matches(&p->recipients, recipient))
 			return p;
 	}
 	return NULL;
 }
 
 static void
-find_one(const struct question *q, struct recipient_facts *r)
+find_one(const struct facts_question *q, struct recipient_facts *r)
 {
 	const struct mail_policy_settings *p;
 	const char *name;
 
-	p = find_policy(q, false, &name);
+	p = find_policy(q, &r->to->address, false, &name);
 	if (p == NULL)
-		p = find_policy(q, true, &name);
+		p = find_policy(q, &r->to->address, true, &name);
 	if (p == NULL)
 		return;
 	r->policy = name;
 	r->profile = p->profile;
 	if (p->profile != NULL)
-		r->settings = settings_find(q->s, "sending-profile",
+		r->settings = settings_find(q->settings, "sending-profile",
 		    p->profile);
 }
 
 /* ---- keys ---- */
 
 static bool
-find_cert(const struct certs_rules *rules, const struct recipient *to,
-    struct recipient_facts *r, struct error *err)
+find_cert(const struct certs_rules *rules, struct recipient_facts *r,
+    struct error *err)
 {
+	const struct recipient *to = r->to;
 	char fingerprint[65], *reason = NULL;
 
 	if (to->address.local == NULL || to->address.domain[0] == '\0') {
@@ -132,12 +132,15 @@ find_cert(const struct certs_rules *rules, const struct recipient *to,
 /* ---- recipients we cannot judge ---- */
 
 static bool
-any_profile(const struct settings *s, int direction)
+any_profile(const struct facts_question *q)
 {
-	for (size_t i = 0; i < settings_count(s, "mail-policy"); i++) {
+	int direction = q->outgoing ? DIRECTION_OUTGOING : DIRECTION_INCOMING;
+
+	for (size_t i = 0; i < settings_count(q->settings, "mail-policy");
+	    i++) {
 		const char *name;
-		const struct mail_policy_settings *p = settings_at(s,
-		    "mail-policy", i, &name);
+		const struct mail_policy_settings *p = settings_at(
+		    q->settings, "mail-policy", i, &name);
 
 		if (p->direction == direction && p->profile != NULL)
 			return true;
@@ -150,11 +153,14 @@ any_profile(const struct settings *s, int direction)
  * freely than we do: blanks, comments, a final dot, routes by % and !.  One
  * that it may deliver elsewhere than we see must not slip by a policy.
  */
-static bool
-check_recipients(const struct message *m, struct error *err)
+bool
+facts_check_recipients(const struct facts_question *q, bool otherwise,
+    struct error *err)
 {
-	for (size_t i = 0; i < m->nrecipients; i++) {
-		const struct recipient *to = &m->recipients[i];
+	if (!otherwise && !any_profile(q))
+		return true;
+	for (size_t i = 0; i < q->m->nrecipients; i++) {
+		const struct recipient *to = &q->m->recipients[i];
 
 		if (to->address.local == NULL || to->address.local[0] ==
 		    '\0' || strpbrk(to->address.local, "%!@\\") != NULL)
@@ -219,35 +225,50 @@ is_named(const struct strvec *named, const struct mailaddr *a)
 	return found;
 }
 
-bool
-facts_find(const struct settings *s, const struct certs_rules *rules,
-    const struct message *m, const struct mailaddr *from, bool outgoing,
-    struct plan_facts *f, struct error *err)
+void
+facts_question_open(struct facts_question *q)
 {
-	struct question q = {.s = s, .m = m, .sender = &m->sender,
-		.from = from,
-		.direction = outgoing ? DIRECTION_OUTGOING :
-					DIRECTION_INCOMING};
-	struct strvec named = {0};
-	bool ok = true;
+	find_named(q->m, &q->named);
+}
 
-	if (any_profile(s, q.direction) && !check_recipients(m, err))
-		return false;
-	f->nrecipients = m->nrecipients;
-	f->recipients = mem_array(m->nrecipients, sizeof(*f->recipients));
-	find_named(m, &named);
-	for (size_t i = 0; ok && i < m->nrecipients; i++) {
+void
+facts_question_close(struct facts_question *q)
+{
+	strvec_clear(&q->named);
+}
+
+struct recipient_facts *
+facts_add_recipient(const struct facts_question *q, struct plan_facts *f,
+    const struct recipient *to)
+{
+	struct recipient_facts *r;
+
+	/* Room grows by powers of two. */
+	if ((f->nrecipients & (f->nrecipients - 1)) == 0)
+		f->recipients = mem_resize(f->recipients,
+		    2 * f->nrecipients + 1, sizeof(*r));
+	r = &f->recipients[f->nrecipients++];
+	memset(r, 0, sizeof(*r));
+	r->to = to;
+	r->hidden = !is_named(&q->named, &to->address);
+	find_one(q, r);
+	return r;
+}
+
+bool
+facts_find_keys(const struct certs_rules *rules, struct plan_facts *f,
+    struct error *err)
+{
+	for (size_t i = 0; i < f->nrecipients; i++) {
 		struct recipient_facts *r = &f->recipients[i];
 
-		q.recipient = &m->recipients[i].address;
-		find_one(&q, r);
-		r->hidden = !is_named(&named, q.recipient);
 		if (r->settings != NULL &&
-		    smime_mode_encrypts(r->settings->mode))
-			ok = find_cert(rules, &m->recipients[i], r, err);
+		    disposition_is_sent(r->disposition) &&
+		    smime_mode_encrypts(r->settings->mode) &&
+		    !find_cert(rules, r, err))
+			return false;
 	}
-	strvec_clear(&named);
-	return ok;
+	return true;
 }
 
 void
@@ -257,6 +278,7 @@ facts_clear(struct plan_facts *f)
 		X509_free(f->recipients[i].cert);
 		free(f->recipients[i].fingerprint);
 		free(f->recipients[i].no_cert);
+		free(f->recipients[i].reason);
 	}
 	free(f->recipients);
 	f->recipients = NULL;

@@ -11,9 +11,9 @@
  * default-outgoing and default-incoming come last wherever they stand.
  * `senders` match when the envelope sender or the From address does: a
  * policy for example.com must not be missed because the envelope carries a
- * bounce address.  For a policy without a profile, which exempts, both must
- * match.  A From field that cannot be read counts as matching wherever the
- * pattern stands in it.
+ * bounce address.  For a policy without profile and filters, which exempts,
+ * both must match.  A From field that cannot be read counts as matching
+ * wherever the pattern stands in it.
  */
 
 #include <stdbool.h>
@@ -23,16 +23,41 @@
 #include "message.h"
 #include "plan.h"
 
+/* What does not differ between recipients. */
+struct facts_question {
+	const struct settings *settings; /* borrowed, as the next two are */
+	const struct message *m;
+	const struct mailaddr *from; /* may be NULL */
+	bool outgoing;
+	struct strvec named; /* addresses in To and Cc fields, sorted */
+};
+
+/* Fills in `named`; the others are the caller's. */
+void facts_question_open(struct facts_question *q);
+void facts_question_close(struct facts_question *q);
+
 /*
- * from may be NULL.  Fills f->recipients (freed by facts_clear());
- * borrows from s.  False: TEMP, a store cannot be asked now; PERM, a
- * recipient is written in a way that Postfix and we may read differently,
- * and mail of this direction may have to be protected.
+ * PERM: a recipient is written in a way that Postfix and we may read
+ * differently, and mail of this direction may have to be protected: by a
+ * policy's profile, or otherwise.
  */
-bool facts_find(const struct settings *s, const struct certs_rules *rules,
-    const struct message *m, const struct mailaddr *from, bool outgoing,
-    struct plan_facts *f, struct error *err)
-    __attribute__((warn_unused_result));
+bool facts_check_recipients(const struct facts_question *q, bool otherwise,
+    struct error *err) __attribute__((warn_unused_result));
+
+/*
+ * One recipient more, with policy and profile, borrowing from the settings
+ * and to.  Borrowed until the next is added.
+ */
+struct recipient_facts *facts_add_recipient(const struct facts_question *q,
+    struct plan_facts *f, const struct recipient *to);
+
+/*
+ * The certificates, for recipients whose profile encrypts.  False: TEMP, a
+ * store cannot be asked now.
+ */
+bool facts_find_keys(const struct certs_rules *rules, struct plan_facts *f,
+    struct error *err) __attribute__((warn_unused_result));
+
 void facts_clear(struct plan_facts *f);
 
 #endif

@@ -23,7 +23,9 @@ gateway_open(const struct settings *s, const char *extra_trust,
 	if (g->ca != NULL)
 		g->known = cert_db_open(smime_key_store_path(g->own), false,
 		    err);
-	if (g->known == NULL)
+	if (g->known != NULL)
+		g->filters = filters_open(s, err);
+	if (g->filters == NULL)
 		gateway_close(&g);
 	return g;
 }
@@ -35,6 +37,7 @@ gateway_close(struct gateway **gp)
 
 	if (g == NULL)
 		return;
+	filters_close(&g->filters);
 	cert_db_close(&g->known);
 	ca_list_close(&g->ca);
 	keyring_close(&g->keyring);

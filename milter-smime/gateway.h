@@ -3,13 +3,14 @@
 #define MILTER_SMIME_GATEWAY_H
 
 /*
- * What all messages share: settings, keys, CA lists, the key store.  Opened
+ * What all messages share: settings, keys, CA lists, the key store, filters.  Opened
  * once; every part takes up changed files by itself and is thread safe.
  */
 
 #include "common/ca_list.h"
 #include "common/cert_db.h"
 #include "common/settings.h"
+#include "filters.h"
 #include "keyring.h"
 #include "smime_settings.h"
 #include "spool.h"
@@ -22,6 +23,7 @@ struct gateway {
 	struct keyring *keyring;
 	struct ca_list *ca;
 	struct cert_db *known;
+	struct filters *filters;
 	struct spool_place place;
 };
 

@@ -38,6 +38,7 @@ struct outcome {
 	 * whoever sends us other people's mail again would read it there.
 	 */
 	bool return_header_only;
+	const char *quarantine; /* to be held under that name; NULL: not */
 };
 
 /* The message passes as it is, so far. */

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "compose.h"
 #include "facts.h"
+#include "notice.h"
 
 /* One message on its way through. */
 struct run {
@@ -20,6 +21,14 @@ struct run {
 	struct claimed_sender claimed;
 	struct error entity_error; /* set: the entity could not be made */
 };
+
+/* Why there is no entity to work on; NULL: there is one. */
+static const char *
+no_entity(const struct run *run)
+{
+	return run->entity_error.kind == ERROR_NONE ? NULL :
+						      run->entity_error.text;
+}
 
 /* What is this message, and does it keep what it promises? */
 static bool
@@ -40,18 +49,11 @@ examine(struct run *run, struct error *err)
 	return ok;
 }
 
-static bool
-find_facts(struct run *run, struct error *err)
+/* What the message is once we are through with opening it. */
+static void
+describe(const struct run *run, struct plan_facts *f)
 {
-	struct certs_rules rules = {
-		.ca = run->g->ca,
-		.store = run->g->known,
-		.rsa_minimum = run->g->own->rsa_minimum,
-		.check_revocation = run->g->crl->smime,
-		.at = clock_now(),
-	};
 	struct report *r = run->r;
-	struct plan_facts *f = &r->facts;
 	size_t inside = 0;
 
 	f->verify = r->flow.settings->smime_decrypt_verify;
@@ -63,14 +65,63 @@ find_facts(struct run *run, struct error *err)
 	f->decrypted = r->verdict.decrypted;
 	f->remove_signature =
 	    r->flow.settings->smime_signature == SIGNATURE_REMOVE;
-	return facts_find(run->g->settings, &rules, run->m,
-	    run->claimed.address, r->outgoing, f, err);
 }
 
+/* What filters are told of the message. */
+static void
+fill_context(const struct run *run, struct filter_context *c)
+{
+	const struct report *r = run->r;
+
+	c->flow = &r->flow;
+	c->verdict = &r->verdict;
+	c->is_signed = layers_have_signature(&r->layers, 0);
+	c->is_encrypted = r->facts.is_encrypted;
+	c->content = &r->layers.innermost;
+	c->no_content = no_entity(run);
+	c->place = &run->g->place;
+	c->hostname = run->g->common->hostname;
+}
+
+static bool
+find_facts(struct run *run, struct error *err)
+{
+	struct certs_rules rules = {
+		.ca = run->g->ca,
+		.store = run->g->known,
+		.rsa_minimum = run->g->own->rsa_minimum,
+		.check_revocation = run->g->crl->smime,
+		.at = clock_now(),
+	};
+	struct report *r = run->r;
+	struct filtering *f = &r->filtering;
+	struct facts_question q = {
+		.settings = run->g->settings,
+		.m = run->m,
+		.from = run->claimed.address,
+		.outgoing = r->outgoing,
+	};
+	bool ok;
+
+	describe(run, &r->facts);
+	fill_context(run, &f->context);
+	facts_question_open(&q);
+	ok = facts_check_recipients(&q, f->program->protects, err) &&
+	    filtering_run_message(f, err);
+	for (size_t i = 0; ok && i < f->nto; i++)
+		facts_add_recipient(&q, &r->facts, f->to[i]);
+	ok = ok && filtering_run_policies(f, &q, &r->facts, err) &&
+	    facts_find_keys(&rules, &r->facts, err);
+	facts_question_close(&q);
+	return ok;
+}
+
+/* The sender knows nothing of a copy that a filter asks for. */
 static void
 refuse_delivery(struct delivery *d, const char *reason)
 {
-	d->disposition = DISPOSITION_BOUNCE;
+	d->disposition = d->copy == NULL ? DISPOSITION_BOUNCE :
+					   DISPOSITION_DROP;
 	free(d->reason);
 	d->reason = mem_strdup(reason);
 }
@@ -102,8 +153,7 @@ compose_all(struct run *run, struct error *err)
 		.m = run->m,
 		.r = r,
 		.from = &run->claimed,
-		.no_entity = run->entity_error.kind == ERROR_NONE ? NULL :
-		    run->entity_error.text,
+		.no_entity = no_entity(run),
 	};
 
 	r->copies = mem_array(r->plan.n, sizeof(*r->copies));
@@ -117,6 +167,41 @@ compose_all(struct run *run, struct error *err)
 		r->ncopies++;
 		if (!compose_or_refuse(&c, d, copy, err))
 			return false;
+		if (d->disposition == DISPOSITION_DROP) {
+			outcome_clear(&copy->outcome);
+			r->ncopies--;
+		}
+	}
+	return true;
+}
+
+/* What filters want somebody to be told. */
+static bool
+make_notices(struct run *run, struct error *err)
+{
+	const struct alerts_settings *alerts = settings_get(run->g->settings,
+	    "alerts");
+	const struct notice_names names = {
+		.hostname = run->g->common->hostname,
+		.from = alerts->from,
+	};
+	struct report *r = run->r;
+	const struct filter_state *s;
+
+	r->notices = mem_array(r->filtering.npolicies + 1,
+	    sizeof(*r->notices));
+	for (size_t i = 0; (s = filtering_state(&r->filtering, i)) != NULL;
+	    i++) {
+		struct notice *n = &r->notices[r->nnotices];
+
+		if (s->notify == NULL)
+			continue;
+		n->mail = s->notify;
+		n->m = notice_make(s->notify, s, run->m, &names,
+		    &run->g->place, err);
+		if (n->m == NULL)
+			return false;
+		r->nnotices++;
 	}
 	return true;
 }
@@ -131,21 +216,25 @@ all_end_as(const struct plan *plan, enum disposition disposition)
 }
 
 /*
- * One delivery is carried out in place.  Of several, all are copies and
- * the message itself is discarded: one path for copies.
+ * One delivery to the envelope's recipients is carried out in place.  Of
+ * several, all are copies and the message itself is discarded: one path
+ * for copies.
  */
 static void
 settle(struct report *r)
 {
+	bool in_place = r->plan.n == 1 && !r->facts.moved &&
+	    r->plan.deliveries[0].copy == NULL;
+
 	if (all_end_as(&r->plan, DISPOSITION_BOUNCE)) {
-		report_forget_copies(r);
 		outcome_reject(&r->outcome, "5.7.1", "%s",
 		    r->plan.deliveries[0].reason);
-	} else if (r->plan.n == 1 && r->ncopies == 1) {
+	} else if (in_place && r->ncopies == 1) {
 		r->outcome = r->copies[0].outcome;
 		memset(&r->copies[0].outcome, 0, sizeof(r->outcome));
 	} else if (r->plan.n > 0) {
 		r->outcome.kind = OUTCOME_DISCARD;
+		r->split = r->ncopies > 0;
 	}
 }
 
@@ -161,7 +250,7 @@ decide(struct run *run, struct error *err)
 		return error_perm(err, "the recipients need more than %zu "
 		    "separate copies (deliveries_max); send to fewer at a "
 		    "time", max);
-	if (!compose_all(run, err))
+	if (!compose_all(run, err) || !make_notices(run, err))
 		return false;
 	settle(r);
 	return true;
@@ -195,6 +284,7 @@ pipeline_run(const struct gateway *g, const struct message *m,
 
 	memset(r, 0, sizeof(*r));
 	layers_init(&r->layers);
+	filtering_begin(&r->filtering, g->filters, m);
 	flow_policy_find(g->settings, &client, &r->flow);
 	r->outgoing = options->direction == DIRECTION_BY_CLIENT ?
 	    r->flow.outgoing : options->direction == FORCE_OUTGOING;

@@ -6,7 +6,8 @@
  * What happens to a message, from top to bottom: the page to read first.
  *
  *	client → mail flow policy → layers (decrypt, verify) → verdict
- *	recipients → mail policies, keys → plan → compose → outcome, copies
+ *	message filters → mail policies and their filters → keys → facts
+ *	facts → plan → compose → outcome, copies, notices
  *
  * The milter and the dry run (`postseal smime test`) run the same
  * function.  It decides and composes; nothing has left the process when it

@@ -40,14 +40,22 @@ same_profile(const struct recipient_facts *a, const struct recipient_facts *b)
 	    strcmp(a->profile, b->profile) == 0;
 }
 
-static bool
-any_without_key(const struct plan_facts *f, const struct recipient_facts *r)
+/*
+ * The first who should have a key for r's profile and has none.  A copy
+ * that a filter asks for neither stops the message nor is stopped by it.
+ */
+static const struct recipient_facts *
+find_without_key(const struct plan_facts *f, const struct recipient_facts *r)
 {
-	for (size_t i = 0; i < f->nrecipients; i++)
-		if (f->recipients[i].cert == NULL &&
-		    same_profile(&f->recipients[i], r))
-			return true;
-	return false;
+	for (size_t i = 0; i < f->nrecipients; i++) {
+		const struct recipient_facts *other = &f->recipients[i];
+
+		if (other->cert == NULL && other->copy == r->copy &&
+		    disposition_is_sent(other->disposition) &&
+		    same_profile(other, r))
+			return other;
+	}
+	return NULL;
 }
 
 /* Is the certificate also a named recipient's of the same profile? */
@@ -58,7 +66,7 @@ serves_named(const struct plan_facts *f, const struct recipient_facts *r)
 		const struct recipient_facts *other = &f->recipients[i];
 
 		if (!other->hidden && other->cert != NULL &&
-		    same_profile(other, r) &&
+		    other->filters == r->filters && same_profile(other, r) &&
 		    strcmp(other->fingerprint, r->fingerprint) == 0)
 			return true;
 	}
@@ -70,11 +78,13 @@ treat_encryption(const struct plan_facts *f, const struct recipient_facts *r)
 {
 	bool signs = smime_mode_signs(r->settings->mode) &&
 	    may_sign_again(f, r);
-	struct treatment t = {.r = r, .sign = signs};
+	struct treatment t = {.disposition = r->disposition, .r = r,
+		.sign = signs};
 
-	if (r->settings->no_key != NO_KEY_SPLIT && any_without_key(f, r)) {
-		t.disposition = r->settings->no_key == NO_KEY_BOUNCE ?
-		    DISPOSITION_BOUNCE : DISPOSITION_DROP;
+	if (r->settings->no_key != NO_KEY_SPLIT && find_without_key(f, r) != NULL) {
+		/* The sender knows nothing of a copy, so nobody is told. */
+		t.disposition = r->settings->no_key == NO_KEY_BOUNCE &&
+		    r->copy == NULL ? DISPOSITION_BOUNCE : DISPOSITION_DROP;
 		t.sign = false;
 		return t;
 	}
@@ -92,9 +102,9 @@ treat_encryption(const struct plan_facts *f, const struct recipient_facts *r)
 static struct treatment
 treat(const struct plan_facts *f, const struct recipient_facts *r)
 {
-	struct treatment t = {.r = r};
+	struct treatment t = {.disposition = r->disposition, .r = r};
 
-	if (r->settings == NULL)
+	if (r->settings == NULL || !disposition_is_sent(r->disposition))
 		return t;
 	/* What is encrypted already is never encrypted again. */
 	if (smime_mode_encrypts(r->settings->mode) && !f->is_encrypted)
@@ -124,11 +134,14 @@ fits(const struct draft *draft, const struct treatment *t)
 	const struct treatment *o = &draft->t;
 
 	if (o->disposition != t->disposition || o->sign != t->sign ||
-	    o->encrypt != t->encrypt || o->sign_outside != t->sign_outside)
+	    o->encrypt != t->encrypt || o->sign_outside != t->sign_outside ||
+	    o->r->filters != t->r->filters || o->r->copy != t->r->copy)
 		return false;
 	/* Untouched mail is the same whatever its profile. */
-	if (!t->sign && !t->encrypt && t->disposition == DISPOSITION_PASS)
+	if (!t->sign && !t->encrypt && disposition_is_sent(t->disposition))
 		return true;
+	if (t->r->reason != NULL && o->r->reason != NULL)
+		return true; /* the same filters said so */
 	if (!same_profile(o->r, t->r))
 		return false;
 	if (!t->encrypt)
@@ -144,13 +157,14 @@ fits(const struct draft *draft, const struct treatment *t)
 static char *
 explain(const struct plan_facts *f, const struct recipient_facts *r)
 {
-	for (size_t i = 0; i < f->nrecipients; i++)
-		if (f->recipients[i].cert == NULL &&
-		    same_profile(&f->recipients[i], r))
-			return mem_printf("S/MIME encryption (profile %s): no "
-			    "usable certificate for %s; ask your postmaster "
-			    "to add it", r->profile, f->recipients[i].no_cert);
-	return NULL;
+	const struct recipient_facts *without;
+
+	if (r->reason != NULL)
+		return mem_strdup(r->reason);
+	without = find_without_key(f, r);
+	return without == NULL ? NULL : mem_printf("S/MIME encryption "
+	    "(profile %s): no usable certificate for %s; ask your postmaster "
+	    "to add it", r->profile, without->no_cert);
 }
 
 static void
@@ -169,10 +183,12 @@ begin(struct draft *draft, const struct plan_facts *f,
 	d->sign_outside = t->sign_outside;
 	d->profile = t->r->profile;
 	d->settings = t->r->settings;
+	d->filters = t->r->filters;
+	d->copy = t->r->copy;
 	d->disposition = t->disposition;
 	if (t->encrypt)
 		d->certs = sk_X509_new_null();
-	if (t->disposition != DISPOSITION_PASS)
+	if (!disposition_is_sent(t->disposition))
 		d->reason = explain(f, t->r);
 }
 
@@ -234,7 +250,13 @@ plan_clear(struct plan *p)
 const char *
 disposition_name(enum disposition d)
 {
-	static const char *const names[] = {"pass", "bounce", "drop"};
+	static const char *const names[] = {"pass", "hold", "bounce", "drop"};
 
 	return names[d];
+}
+
+bool
+disposition_is_sent(enum disposition d)
+{
+	return d == DISPOSITION_PASS || d == DISPOSITION_HOLD;
 }

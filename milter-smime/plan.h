@@ -5,8 +5,8 @@
 /*
  * From facts to deliveries; the heart, and pure.  A delivery is a set of
  * recipients who get the same message, the steps that make it, and what
- * becomes of it.  Splits by missing key, by mail policy and by hidden
- * recipient are the same thing: more than one delivery.
+ * becomes of it.  Splits by missing key, by mail policy, by what filters
+ * say and by hidden recipient are the same thing: more than one delivery.
  */
 
 #include <stdbool.h>
@@ -14,10 +14,20 @@
 
 #include <openssl/x509.h>
 
+#include "filter_state.h"
+#include "message.h"
 #include "smime_settings.h"
+
+enum disposition {
+	DISPOSITION_PASS,
+	DISPOSITION_HOLD,   /* into Postfix's hold queue: quarantine */
+	DISPOSITION_BOUNCE, /* goes back to the sender */
+	DISPOSITION_DROP,   /* discarded */
+};
 
 /* What is known of one recipient. */
 struct recipient_facts {
+	const struct recipient *to;
 	const char *policy; /* the mail policy that holds; NULL: none */
 	const char *profile; /* its sending profile; NULL: none */
 	const struct sending_profile_settings *settings;
@@ -25,6 +35,10 @@ struct recipient_facts {
 	char *fingerprint; /* of cert (owned) */
 	char *no_cert;	   /* why there is none (owned) */
 	bool hidden;	   /* named in no To or Cc field */
+	const struct filter_state *filters; /* what they left; never NULL */
+	const struct filter_mail *copy; /* one that a filter asks for */
+	enum disposition disposition; /* as filters say */
+	char *reason;		      /* of BOUNCE and DROP (owned) */
 };
 
 /* What is known of the message. */
@@ -38,19 +52,14 @@ struct plan_facts {
 	bool verified;	       /* its signatures hold */
 	bool decrypted;
 	bool remove_signature; /* the mail flow policy's wish */
-};
-
-enum disposition {
-	DISPOSITION_PASS,
-	DISPOSITION_BOUNCE, /* goes back to the sender */
-	DISPOSITION_DROP,   /* discarded */
+	bool moved; /* filters put others in the recipients' place */
 };
 
 /* Most certificates that one CMS object is made for. */
 #define PLAN_MAX_CERTIFICATES 1000
 
 struct delivery {
-	size_t *recipients; /* indexes, ascending */
+	size_t *recipients; /* indexes into the facts', ascending */
 	size_t nrecipients;
 	bool verify;		/* the verdict goes into the header */
 	bool decrypt;		/* what was inside becomes the message */
@@ -61,6 +70,8 @@ struct delivery {
 	STACK_OF(X509) *certs;	/* to encrypt to, each once; or NULL */
 	const char *profile;	/* borrowed from the facts; or NULL */
 	const struct sending_profile_settings *settings;
+	const struct filter_state *filters; /* header, quarantine: borrowed */
+	const struct filter_mail *copy; /* is one that a filter asks for */
 	enum disposition disposition;
 	char *reason;		/* of BOUNCE and DROP; else NULL */
 };
@@ -87,5 +98,8 @@ bool plan_make(const struct plan_facts *f, size_t max, struct plan *p)
 void plan_clear(struct plan *p);
 
 const char *disposition_name(enum disposition d);
+
+/* Goes on its way, now or when it is released. */
+bool disposition_is_sent(enum disposition d);
 
 #endif

@@ -35,6 +35,18 @@ struct reinjector {
 	struct strvec active; /* marks whose message is under way */
 };
 
+/* One message to hand over: a copy, or one of our own. */
+struct parcel {
+	const struct message *m; /* what outcome is of */
+	const struct outcome *outcome;
+	const char *sender, *parameters;
+	const struct recipient **recipients; /* owned list */
+	size_t nrecipients;
+	enum disposition disposition;
+	char *treatment; /* what tells it from others of the message (owned) */
+	bool is_copy;
+};
+
 /* ---- marks ---- */
 
 /* Those of messages nobody sent again. */
@@ -125,7 +137,7 @@ hash_message(const struct message *m)
 
 static char *
 mark_path(const struct reinjector *r, const EVP_MD_CTX *of_message,
-    const struct message *m, const struct delivery *d)
+    const struct parcel *p)
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *md = start_hash();
@@ -134,10 +146,9 @@ mark_path(const struct reinjector *r, const EVP_MD_CTX *of_message,
 
 	if (EVP_MD_CTX_copy_ex(md, of_message) != 1)
 		abort();
-	for (size_t i = 0; i < d->nrecipients; i++)
-		feed_text(md, m->recipients[d->recipients[i]].text);
-	feed_text(md, d->profile == NULL ? "" : d->profile);
-	feed_text(md, disposition_name(d->disposition));
+	for (size_t i = 0; i < p->nrecipients; i++)
+		feed_text(md, p->recipients[i]->text);
+	feed_text(md, p->treatment);
 	EVP_DigestFinal_ex(md, hash, &n);
 	EVP_MD_CTX_free(md);
 	for (unsigned i = 0; i < n; i++)
@@ -229,6 +240,13 @@ set_mark(const struct reinjector *r, const char *path, struct error *err)
 }
 
 void
+reinject_keep(struct reinjector *r, struct strvec *marks)
+{
+	release(r, marks);
+	strvec_clear(marks);
+}
+
+void
 reinject_forget(struct reinjector *r, struct strvec *marks)
 {
 	for (size_t i = 0; i < marks->n; i++)
@@ -285,19 +303,15 @@ static const char *const rcpt_names[] = {"NOTIFY", "DSN", "ORCPT", "DSN",
 	NULL};
 
 static struct smtp_recipient *
-make_recipients(const struct smtp_client *c, const struct message *m,
-    const struct delivery *d)
+make_recipients(const struct smtp_client *c, const struct parcel *p)
 {
-	struct smtp_recipient *list = mem_array(d->nrecipients,
+	struct smtp_recipient *list = mem_array(p->nrecipients,
 	    sizeof(*list));
 
-	for (size_t i = 0; i < d->nrecipients; i++) {
-		const struct recipient *to =
-		    &m->recipients[d->recipients[i]];
-
-		list[i].address = without_brackets(to->text);
-		list[i].parameters = keep_parameters(to->parameters,
-		    rcpt_names, c);
+	for (size_t i = 0; i < p->nrecipients; i++) {
+		list[i].address = without_brackets(p->recipients[i]->text);
+		list[i].parameters = keep_parameters(
+		    p->recipients[i]->parameters, rcpt_names, c);
 	}
 	return list;
 }
@@ -338,13 +352,10 @@ put_trace(const struct reinjector *r, const struct message *m,
 {
 	const char *name = m->client_name[0] == '\0' ? "unknown" :
 	    m->client_name;
-	time_t now = clock_now();
-	char date[64];
+	char date[CLOCK_MAIL_SIZE];
 	struct buf line;
-	struct tm tm;
 
-	gmtime_r(&now, &tm);
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &tm);
+	clock_format_mail(clock_now(), date, sizeof(date));
 	buf_init(&line, 4096);
 	if (m->local)
 		buf_puts(&line, "Received: from localhost (local submission)");
@@ -358,34 +369,33 @@ put_trace(const struct reinjector *r, const struct message *m,
 }
 
 static bool
-send_copy(const struct reinjector *r, struct smtp_client *c,
-    const struct message *m, const struct delivery *d,
-    const struct outcome *o, struct error *err)
+send_parcel(const struct reinjector *r, struct smtp_client *c,
+    const struct message *about, const struct parcel *p, struct error *err)
 {
 	struct pieces body = {0};
 	struct smtp_piece *pieces;
-	char *sender = without_brackets(m->sender_text);
-	char *parameters = keep_parameters(m->sender_parameters, mail_names,
-	    c);
+	char *sender = without_brackets(p->sender);
+	char *parameters = keep_parameters(p->parameters, mail_names, c);
 	struct smtp_message copy = {.sender = sender,
-		.parameters = parameters, .nrecipients = d->nrecipients};
+		.nrecipients = p->nrecipients};
 	bool ok;
 
-	put_trace(r, m, &body);
-	outcome_render(o, m, &body);
+	if (p->is_copy)
+		put_trace(r, about, &body);
+	outcome_render(p->outcome, p->m, &body);
 	pieces = mem_array(body.n, sizeof(*pieces));
 	for (size_t i = 0; i < body.n; i++) {
 		pieces[i].data = body.v[i].data;
 		pieces[i].len = body.v[i].len;
 	}
-	if (o->return_header_only && smtp_client_offers(c, "DSN"))
+	if (p->outcome->return_header_only && smtp_client_offers(c, "DSN"))
 		hide_content(&parameters);
 	copy.parameters = parameters;
 	copy.pieces = pieces;
 	copy.npieces = body.n;
-	copy.recipients = make_recipients(c, m, d);
+	copy.recipients = make_recipients(c, p);
 	ok = smtp_client_send(c, &copy, err);
-	free_recipients(copy.recipients, d->nrecipients);
+	free_recipients(copy.recipients, p->nrecipients);
 	free(pieces);
 	free(sender);
 	free(parameters);
@@ -439,67 +449,142 @@ reinject_close(struct reinjector **r)
 	*r = NULL;
 }
 
-/* One connection for each listener; most messages need one only. */
-struct connections {
-	struct smtp_client *pass, *bounce;
+/* ---- parcels ---- */
+
+static void
+parcel_clear(struct parcel *p)
+{
+	free(p->recipients);
+	free(p->treatment);
+}
+
+static void
+parcel_of_copy(const struct report *report, const struct message *m,
+    const struct copy *copy, struct parcel *p)
+{
+	const struct delivery *d = &report->plan.deliveries[copy->delivery];
+	const struct filter_state *s = d->filters;
+	bool other_sender = d->copy != NULL && d->copy->sender != NULL;
+
+	*p = (struct parcel){
+		.m = m,
+		.outcome = &copy->outcome,
+		.sender = other_sender ? d->copy->sender : m->sender_text,
+		.parameters = m->sender_parameters,
+		.recipients = mem_array(d->nrecipients,
+		    sizeof(*p->recipients)),
+		.nrecipients = d->nrecipients,
+		.disposition = d->disposition,
+		.treatment = mem_printf("%s %s %s %s",
+		    d->profile == NULL ? "" : d->profile,
+		    disposition_name(d->disposition),
+		    d->disposition == DISPOSITION_HOLD ? s->quarantine : "",
+		    d->copy == NULL ? "" : d->copy->filter),
+		.is_copy = true,
+	};
+	for (size_t i = 0; i < d->nrecipients; i++)
+		p->recipients[i] =
+		    report->facts.recipients[d->recipients[i]].to;
+}
+
+/* outcome becomes the notice's. */
+static void
+parcel_of_notice(const struct notice *n, struct outcome *outcome,
+    struct parcel *p)
+{
+	outcome_init(outcome, n->m);
+	*p = (struct parcel){
+		.m = n->m,
+		.outcome = outcome,
+		.sender = n->mail->sender == NULL ? "" : n->mail->sender,
+		.parameters = "",
+		.recipients = mem_array(n->mail->nto, sizeof(*p->recipients)),
+		.nrecipients = n->mail->nto,
+		.treatment = mem_printf("notice %s", n->mail->filter),
+	};
+	for (size_t i = 0; i < n->mail->nto; i++)
+		p->recipients[i] = &n->mail->to[i];
+}
+
+/* ---- sending ---- */
+
+enum listener { LISTENER_PASS, LISTENER_HOLD, LISTENER_BOUNCE, LISTENERS };
+
+/* One message's: what is claimed, and whom we talk to by now. */
+struct trip {
+	struct reinjector *r;
+	const struct message *m;
+	EVP_MD_CTX *hash;
+	struct smtp_client *clients[LISTENERS]; /* opened when needed */
+	struct strvec *claimed;
+	reinject_progress *progress;
+	void *context;
 };
 
 static struct smtp_client *
-connect_for(struct reinjector *r, struct connections *c, bool bounce,
-    struct error *err)
+connect_for(struct trip *t, enum disposition d, struct error *err)
 {
-	struct smtp_client **at = bounce ? &c->bounce : &c->pass;
+	const struct milter_smime_settings *own = t->r->own;
+	const char *const urls[LISTENERS] = {own->reinject,
+		own->reinject_hold, own->reinject_bounce};
+	enum listener which = d == DISPOSITION_HOLD ? LISTENER_HOLD :
+	    d == DISPOSITION_BOUNCE ? LISTENER_BOUNCE : LISTENER_PASS;
 
-	if (*at == NULL)
-		*at = smtp_client_open(bounce ? r->own->reinject_bounce :
-		    r->own->reinject, r->common->hostname,
-		    r->own->reinject_timeout, err);
-	return *at;
+	if (t->clients[which] == NULL)
+		t->clients[which] = smtp_client_open(urls[which],
+		    t->r->common->hostname, own->reinject_timeout, err);
+	return t->clients[which];
 }
 
 static bool
-hand_over(struct reinjector *r, struct connections *conns,
-    const struct message *m, const struct delivery *d,
-    const struct copy *copy, struct error *err)
+hand_over(struct trip *t, const struct parcel *p, struct error *err)
 {
-	struct smtp_client *c = connect_for(r, conns,
-	    d->disposition == DISPOSITION_BOUNCE, err);
+	struct smtp_client *c = connect_for(t, p->disposition, err);
 
-	return c != NULL && send_copy(r, c, m, d, &copy->outcome, err);
+	return c != NULL && send_parcel(t->r, c, t->m, p, err);
 }
 
-/* All copies; claimed holds the marks of those looked at. */
+/* Once, however often the message comes. */
 static bool
-send_all(struct reinjector *r, const struct message *m,
-    const struct report *report, reinject_progress *progress, void *context,
-    struct strvec *claimed, struct error *err)
+send_once(struct trip *t, const struct parcel *p, struct error *err)
 {
-	struct connections c = {NULL, NULL};
-	EVP_MD_CTX *hash = hash_message(m);
+	char *path = mark_path(t->r, t->hash, p);
+	bool ok = claim(t->r, path, err);
+
+	if (ok)
+		strvec_add(t->claimed, path);
+	if (ok && !is_marked(path)) {
+		ok = prepare_mark(path, err) && hand_over(t, p, err) &&
+		    set_mark(t->r, path, err);
+		if (ok && !t->progress(t->context))
+			ok = error_temp(err, "the mail server gave up "
+			    "waiting");
+	}
+	free(path);
+	return ok;
+}
+
+static bool
+send_all(struct trip *t, const struct report *report, struct error *err)
+{
 	bool ok = true;
 
-	for (size_t i = 0; ok && i < report->ncopies; i++) {
-		const struct copy *copy = &report->copies[i];
-		const struct delivery *d =
-		    &report->plan.deliveries[copy->delivery];
-		char *path = mark_path(r, hash, m, d);
+	for (size_t i = 0; ok && report->split && i < report->ncopies; i++) {
+		struct parcel p;
 
-		ok = claim(r, path, err);
-		if (ok)
-			strvec_add(claimed, path);
-		if (ok && !is_marked(path)) {
-			ok = prepare_mark(path, err) &&
-			    hand_over(r, &c, m, d, copy, err) &&
-			    set_mark(r, path, err);
-			if (ok && !progress(context))
-				ok = error_temp(err, "the mail server gave "
-				    "up waiting");
-		}
-		free(path);
+		parcel_of_copy(report, t->m, &report->copies[i], &p);
+		ok = send_once(t, &p, err);
+		parcel_clear(&p);
 	}
-	EVP_MD_CTX_free(hash);
-	smtp_client_close(&c.pass);
-	smtp_client_close(&c.bounce);
+	for (size_t i = 0; ok && i < report->nnotices; i++) {
+		struct outcome o;
+		struct parcel p;
+
+		parcel_of_notice(&report->notices[i], &o, &p);
+		ok = send_once(t, &p, err);
+		parcel_clear(&p);
+		outcome_clear(&o);
+	}
 	return ok;
 }
 
@@ -508,11 +593,17 @@ reinject_send(struct reinjector *r, const struct message *m,
     const struct report *report, reinject_progress *progress,
     void *context, struct strvec *marks, struct error *err)
 {
+	struct trip t = {.r = r, .m = m, .hash = hash_message(m),
+		.claimed = marks, .progress = progress, .context = context};
+	bool ok;
+
 	sweep(r);
-	if (send_all(r, m, report, progress, context, marks, err))
+	ok = send_all(&t, report, err);
+	EVP_MD_CTX_free(t.hash);
+	for (int i = 0; i < LISTENERS; i++)
+		smtp_client_close(&t.clients[i]);
+	if (ok)
 		return true;
-	/* The client will come again; marks must outlast this connection. */
-	release(r, marks);
-	strvec_clear(marks);
+	reinject_keep(r, marks);
 	return error_prefix(err, "re-injection");
 }

@@ -32,7 +32,8 @@ void reinject_close(struct reinjector **r);
 typedef bool reinject_progress(void *context);
 
 /*
- * Sends all copies of the report, or fails: then the whole message must be
+ * Sends all copies of the report (when the message is split) and all
+ * notices, or fails: then the whole message must be
  * tempfailed, whatever the kind of err.  Adds the marks to `marks`.  A
  * client that gave up in between is a failure: it will come again.
  */
@@ -40,6 +41,12 @@ bool reinject_send(struct reinjector *r, const struct message *m,
     const struct report *report, reinject_progress *progress,
     void *context, struct strvec *marks, struct error *err)
     __attribute__((warn_unused_result));
+
+/*
+ * The message was tempfailed after all: the client will come again, so the
+ * marks must outlast this connection.  Empties the list.
+ */
+void reinject_keep(struct reinjector *r, struct strvec *marks);
 
 /* Postfix knows: the marks have done their work. Empties the list. */
 void reinject_forget(struct reinjector *r, struct strvec *marks);

@@ -7,12 +7,6 @@
 
 #include "facts.h"
 
-bool
-report_is_split(const struct report *r)
-{
-	return r->plan.n > 1 && r->ncopies > 0;
-}
-
 void
 report_forget_copies(struct report *r)
 {
@@ -20,9 +14,14 @@ report_forget_copies(struct report *r)
 		outcome_clear(&r->copies[i].outcome);
 		free(r->copies[i].certificate);
 	}
+	for (size_t i = 0; i < r->nnotices; i++)
+		message_free(&r->notices[i].m);
 	free(r->copies);
+	free(r->notices);
 	r->copies = NULL;
-	r->ncopies = 0;
+	r->notices = NULL;
+	r->ncopies = r->nnotices = 0;
+	r->split = false;
 }
 
 void
@@ -33,6 +32,7 @@ report_clear(struct report *r)
 	plan_clear(&r->plan);
 	facts_clear(&r->facts);
 	outcome_clear(&r->outcome);
+	filtering_clear(&r->filtering);
 	layers_clear(&r->layers);
 }
 
@@ -72,9 +72,14 @@ static void
 put_delivery(const struct report *r, const struct delivery *d,
     const struct copy *c, struct buf *line)
 {
-	if (d->sign || d->encrypt || d->disposition != DISPOSITION_PASS)
+	if (d->sign || d->encrypt || !disposition_is_sent(d->disposition))
 		buf_printf(line, " profile=%s",
 		    d->profile == NULL ? "-" : d->profile);
+	if (d->disposition == DISPOSITION_HOLD)
+		buf_printf(line, " quarantine=%s by=%s",
+		    d->filters->quarantine, d->filters->quarantined_by);
+	if (d->copy != NULL)
+		buf_printf(line, " copy_by=%s", d->copy->filter);
 	if (c != NULL && c->certificate != NULL)
 		buf_printf(line, " certificate=%s sign_mode=%s",
 		    c->certificate, c->signed_as);
@@ -107,6 +112,24 @@ put_verdict(const struct report *r, struct buf *line)
 		buf_printf(line, " reason=\"%s\"", v->reason);
 }
 
+/* Filters that did something, message filters first. */
+static void
+put_filters(const struct report *r, struct buf *line)
+{
+	const struct filter_state *s;
+	const char *before = " filters=";
+
+	for (size_t i = 0; (s = filtering_state(&r->filtering, i)) != NULL;
+	    i++) {
+		for (size_t n = 0; n < s->matched.n; n++) {
+			buf_printf(line, "%s%s", before, s->matched.v[n]);
+			before = ",";
+		}
+	}
+	if (r->nnotices > 0)
+		buf_printf(line, " notices=%zu", r->nnotices);
+}
+
 static unsigned
 forged_fields(const struct outcome *o)
 {
@@ -136,6 +159,7 @@ report_log_line(const struct report *r, const struct message *m,
 		put_delivery(r, &r->plan.deliveries[0],
 		    r->ncopies > 0 ? &r->copies[0] : NULL, line);
 	put_verdict(r, line);
+	put_filters(r, line);
 	if (forged > 0)
 		buf_printf(line, " forged_results_removed=%u", forged);
 	if (r->outcome.kind == OUTCOME_REJECT ||
@@ -150,8 +174,7 @@ report_log_line(const struct report *r, const struct message *m,
 }
 
 bool
-report_log_delivery(const struct report *r, const struct message *m,
-    size_t i, struct buf *line)
+report_log_delivery(const struct report *r, size_t i, struct buf *line)
 {
 	const struct delivery *d;
 	const struct copy *c = NULL;
@@ -169,6 +192,20 @@ report_log_delivery(const struct report *r, const struct message *m,
 	if (d->reason != NULL)
 		buf_printf(line, " reason=\"%s\"", d->reason);
 	buf_printf(line, " recipients=%zu to=%s", d->nrecipients,
-	    m->recipients[d->recipients[0]].text);
+	    r->facts.recipients[d->recipients[0]].to->text);
 	return true;
+}
+
+const char *
+report_log_entry(const struct report *r, size_t i)
+{
+	const struct filter_state *s;
+
+	for (size_t n = 0; (s = filtering_state(&r->filtering, n)) != NULL;
+	    n++) {
+		if (i < s->log.n)
+			return s->log.v[i];
+		i -= s->log.n;
+	}
+	return NULL;
 }

@@ -11,6 +11,7 @@
 
 #include "common/buf.h"
 #include "common/flow_policy.h"
+#include "filtering.h"
 #include "layers.h"
 #include "message.h"
 #include "outcome.h"
@@ -23,6 +24,12 @@ struct copy {
 	struct outcome outcome;
 	char *certificate;     /* signed with; NULL: not signed */
 	const char *signed_as; /* "detached", "opaque", NULL */
+};
+
+/* A message of our own about this one. */
+struct notice {
+	const struct filter_mail *mail;
+	struct message *m;
 };
 
 struct report {
@@ -39,12 +46,14 @@ struct report {
 	struct outcome outcome;
 	struct copy *copies;
 	size_t ncopies;
+	bool split; /* copies are sent on, the message itself is discarded */
+	struct notice *notices;
+	size_t nnotices;
+	struct filtering filtering; /* what the facts borrow */
 	struct layers layers; /* what the outcomes' bytes may lie in */
 };
 
-/* Are the copies to be sent on (and not the message changed in place)? */
-bool report_is_split(const struct report *r);
-
+/* Nothing is to be sent: no copies, no notices. */
 void report_forget_copies(struct report *r);
 void report_clear(struct report *r);
 
@@ -56,7 +65,10 @@ void report_log_line(const struct report *r, const struct message *m,
  * Of a split message, one line for each delivery: `delivery=2/3 …`.  False
  * when there is no i-th, or the message was not split, or comes again.
  */
-bool report_log_delivery(const struct report *r, const struct message *m,
-    size_t i, struct buf *line);
+bool report_log_delivery(const struct report *r, size_t i,
+    struct buf *line);
+
+/* The i-th entry that filters want in the log (log-entry), or NULL. */
+const char *report_log_entry(const struct report *r, size_t i);
 
 #endif

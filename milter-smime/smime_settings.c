@@ -76,6 +76,10 @@ static const struct param milter_params[] = {
 	 .offset = AT(reinject_bounce), .def = "smtp://127.0.0.1:10028",
 	 .help = "Listener that returns copies to their sender "
 		 "(content_filter=error:)."},
+	{.name = "filters", .type = PARAM_LIST, .offset = AT(filters),
+	 .def = "/etc/postseal/filters",
+	 .help = "Files of message filters, see filters(5); the default one "
+		 "may be absent."},
 	{.name = "reinject_timeout", .type = PARAM_TIME,
 	 .offset = AT(reinject_timeout), .def = "60s", .min = 1, .max = 600,
 	 .help = "Seconds to wait for each of their replies."},
@@ -146,6 +150,18 @@ check_login_domain(const struct settings *s, const char *login_domain,
 }
 
 static bool
+check_filter_files(const struct settings *s, const struct strvec *files,
+    struct error *err)
+{
+	for (size_t i = 0; i < files->n; i++)
+		if (files->v[i][0] != '/')
+			return settings_error(s, "milter-smime", NULL,
+			    "filters", err, "\"%.100s\" is no absolute path",
+			    files->v[i]);
+	return true;
+}
+
+static bool
 check_milter(const struct settings *s, const char *name, const void *values,
     struct error *err)
 {
@@ -158,6 +174,7 @@ check_milter(const struct settings *s, const char *name, const void *values,
 		    err, "must be sqlite:/path");
 	return check_listeners(s, v, err) &&
 	    check_quarantines(s, &v->quarantine, err) &&
+	    check_filter_files(s, &v->filters, err) &&
 	    check_login_domain(s, v->login_domain, err);
 }
 
@@ -241,6 +258,9 @@ static const struct param policy_params[] = {
 	{.name = "profile", .type = PARAM_REF, .offset = AT(profile),
 	 .words = profile_ref,
 	 .help = "Sending profile for this mail; unset: left as it is."},
+	{.name = "filters", .type = PARAM_LIST, .offset = AT(filters),
+	 .help = "Filters that hold for this mail, in this order; the "
+		 "profile is for what they leave undecided."},
 };
 #undef AT
 

@@ -26,6 +26,7 @@ struct milter_smime_settings {
 	char *reinject;
 	char *reinject_hold;
 	char *reinject_bounce;
+	struct strvec filters; /* files */
 	int64_t reinject_timeout;
 	struct strvec quarantine; /* names; see quarantine.h */
 };
@@ -72,6 +73,7 @@ struct mail_policy_settings {
 	struct strvec senders;
 	struct strvec recipients;
 	char *profile; /* NULL: none */
+	struct strvec filters; /* names of filters that hold for it */
 };
 
 extern const struct section_type milter_smime_section,

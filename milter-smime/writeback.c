@@ -122,6 +122,12 @@ writeback(SMFICTX *ctx, const struct outcome *o, const struct message *m)
 		log_error("%s: Postfix did not take RET=HDRS", queue_id);
 		return SMFIS_TEMPFAIL;
 	}
+	/* Postfix 3.7 drops the reason; the field in the header stays. */
+	if (o->quarantine != NULL &&
+	    smfi_quarantine(ctx, (char *)o->quarantine) != MI_SUCCESS) {
+		log_error("%s: Postfix did not take the quarantine", queue_id);
+		return SMFIS_TEMPFAIL;
+	}
 	if (o->replace_body && !replace_body(ctx, &o->body)) {
 		log_error("%s: Postfix did not take the new body", queue_id);
 		return SMFIS_TEMPFAIL;

@@ -156,9 +156,9 @@ def check(milter, sender, path, directory):
                  f"{head.decode(errors='replace')}\n{milter.log()[-500:]}")
 
 
-def measure(milter, sender, incoming, path, size):
+def measure(milter, sender, incoming, path, count):
     return float(drive(milter, sender, incoming, path, "-w", "2", "-n",
-                       str(COUNT[size])))
+                       str(count)))
 
 
 def limits(size):
@@ -177,7 +177,7 @@ def one_round(milter, repl, files, names, samples):
         path, sender = files[profile, size, incoming], f"{profile}@a.example"
         for key, one in (("ours", milter), ("repl", repl)):
             samples.setdefault((key, name), []).append(
-                measure(one, sender, incoming, path, size))
+                measure(one, sender, incoming, path, COUNT[size]))
 
 
 def tell(name, samples):

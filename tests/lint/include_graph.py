@@ -30,12 +30,16 @@ outcome
 harvest
 layers
 gateway
-facts
+filtering
+facts notice
 plan
 certs
 filter_eval
+filter_actions
+filter_rules
+filter_state
+filters
 filter_parse
-filter_lex
 smime_sign smime_encrypt smime_verify smime_decrypt
 cms_armour
 trust

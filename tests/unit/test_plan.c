@@ -25,6 +25,8 @@ static const char config[] =
     "  recipients = bank.example\n profile = again }\n"
     "mail-policy plain { direction = outgoing\n"
     "  recipients = list@lists.example }\n"
+    "mail-policy scan { direction = outgoing\n"
+    "  senders = scan.example\n  filters = f }\n"
     "mail-policy inward { direction = incoming\n"
     "  recipients = example.com\n profile = bank }\n";
 
@@ -54,11 +56,33 @@ static const struct {
 	{true, "<x@y.example>", NULL, "<other@lists.example>",
 	    "default-outgoing", "again",
 	    "the default comes last wherever it stands"},
+	{true, "<bounce@y.example>", "a@scan.example", "<x@y.example>",
+	    "scan", NULL, "filters protect as a profile does: From is "
+	    "enough"},
 	{false, "<x@y.example>", NULL, "<a@example.com>", "inward", "bank",
 	    "incoming mail has policies of its own"},
 	{false, "<a@example.com>", NULL, "<x@bank.example>",
 	    "default-incoming", NULL, "and a default"},
 };
+
+/* All that facts are made of, without filters between. */
+static bool
+find_facts(const struct settings *s, const struct message *m,
+    const struct mailaddr *from, bool outgoing, struct plan_facts *f,
+    struct error *err)
+{
+	struct facts_question q = {.settings = s, .m = m, .from = from,
+		.outgoing = outgoing};
+	bool ok;
+
+	facts_question_open(&q);
+	ok = facts_check_recipients(&q, false, err);
+	for (size_t i = 0; ok && i < m->nrecipients; i++)
+		facts_add_recipient(&q, f, &m->recipients[i]);
+	ok = ok && facts_find_keys(&no_rules, f, err);
+	facts_question_close(&q);
+	return ok;
+}
 
 static struct settings *
 settings(const char *text)
@@ -86,7 +110,7 @@ ask(const struct settings *s, size_t i)
 
 	message_set_sender(m, questions[i].sender, "");
 	message_add_recipient(m, questions[i].recipient, "");
-	good = good && facts_find(s, &no_rules, m, text == NULL ? NULL : &from,
+	good = good && find_facts(s, m, text == NULL ? NULL : &from,
 	    questions[i].outgoing, &f, &err);
 	r = &f.recipients[0];
 	good = good && f.nrecipients == 1 && r->policy != NULL &&
@@ -109,26 +133,33 @@ test_facts(void)
 {
 	struct settings *s = settings(config);
 	struct message *m = message_new(&place);
+	struct facts_question q = {.outgoing = true};
 	struct plan_facts f = {0};
 	struct error err;
 
 	check(s != NULL, "the settings are read");
 	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
 		ask(s, i);
-	check(facts_find(s, &no_rules, m, NULL, true, &f, &err) &&
+	check(find_facts(s, m, NULL, true, &f, &err) &&
 	    f.nrecipients == 0, "no recipients, no facts");
 	facts_clear(&f);
 	settings_free(s);
 	s = settings("mail-policy one { direction = outgoing\n"
 	    "recipients = a.example }\n");
 	message_add_recipient(m, "<broken", "");
-	check(facts_find(s, &no_rules, m, NULL, true, &f, &err),
+	check(find_facts(s, m, NULL, true, &f, &err),
 	    "where nothing is protected any recipient will do");
 	facts_clear(&f);
+	q.settings = s;
+	q.m = m;
+	facts_question_open(&q);
+	check(!facts_check_recipients(&q, true, &err) &&
+	    err.kind == ERROR_PERM, "but not where filters may protect");
+	facts_question_close(&q);
 	message_free(&m);
 	m = message_new(&place);
 	message_add_recipient(m, "<x@b.example>", "");
-	check(facts_find(s, &no_rules, m, NULL, true, &f, &err) &&
+	check(find_facts(s, m, NULL, true, &f, &err) &&
 	    f.recipients[0].policy == NULL && f.recipients[0].profile ==
 	    NULL, "without a default there may be no policy");
 	facts_clear(&f);
@@ -156,7 +187,7 @@ test_hidden(void)
 	message_add_recipient(m, "<d@x.example>", "");
 	message_add_recipient(m, "<e@x.example>", "");
 	message_add_recipient(m, "<x>", "");
-	ok = ok && facts_find(s, &no_rules, m, NULL, true, &f, &err);
+	ok = ok && find_facts(s, m, NULL, true, &f, &err);
 	check(ok && !f.recipients[0].hidden && !f.recipients[1].hidden &&
 	    !f.recipients[2].hidden,
 	    "recipients named in To, Cc or Resent- fields are not hidden");
@@ -184,9 +215,14 @@ static struct sending_profile_settings together = {.mode = MODE_ENCRYPT,
 
 static X509 *certs[3];
 
+/* What filters left: for most, for some, for those of a policy. */
+static const struct filter_state plain, held = {.quarantine = "Policy"},
+    edited;
+static const struct filter_mail copied = {.filter = "archive"};
+
 /*
- * Recipients by letter: their profile, their certificate (-1: none), and
- * whether the header hides them.
+ * Recipients by letter: their profile, their certificate (-1: none),
+ * whether the header hides them, and what filters say.
  */
 static const struct {
 	char letter;
@@ -194,26 +230,47 @@ static const struct {
 	const struct sending_profile_settings *settings;
 	int cert;
 	bool hidden;
+	const struct filter_state *filters;
+	enum disposition disposition;
+	const struct filter_mail *copy;
 } kinds[] = {
-	{'a', "a", &once, -1, false}, {'b', "b", &once, -1, false},
-	{'t', "t", &twice, -1, false}, {'x', "s", &split, 0, false},
-	{'y', "s", &split, 1, false}, {'z', "s", &split, -1, false},
-	{'X', "s", &split, 0, true}, {'Y', "s", &split, 1, true},
-	{'Z', "s", &split, 2, true}, {'3', "3", &triple, 0, false},
-	{'4', "3", &triple, -1, false}, {'d', "d", &drop, 0, false},
-	{'e', "d", &drop, -1, false}, {'o', "o", &together, 0, false},
-	{'O', "o", &together, 1, true},
+	{'a', "a", &once, .cert = -1}, {'b', "b", &once, .cert = -1},
+	{'t', "t", &twice, .cert = -1}, {'x', "s", &split, .cert = 0},
+	{'y', "s", &split, .cert = 1}, {'z', "s", &split, .cert = -1},
+	{'X', "s", &split, 0, .hidden = true}, {'Y', "s", &split, 1, .hidden = true},
+	{'Z', "s", &split, 2, .hidden = true}, {'3', "3", &triple, .cert = 0},
+	{'4', "3", &triple, .cert = -1}, {'d', "d", &drop, .cert = 0},
+	{'e', "d", &drop, .cert = -1}, {'o', "o", &together, .cert = 0},
+	{'O', "o", &together, 1, .hidden = true},
+	{'h', "a", &once, -1, .filters = &held,
+	 .disposition = DISPOSITION_HOLD},
+	{'H', "s", &split, 0, .filters = &held,
+	 .disposition = DISPOSITION_HOLD},
+	{'B', "3", &triple, -1, .filters = &edited,
+	 .disposition = DISPOSITION_BOUNCE},
+	{'D', NULL, NULL, -1, .filters = &held,
+	 .disposition = DISPOSITION_DROP},
+	{'E', "a", &once, -1, .filters = &edited},
+	{'c', "3", &triple, -1, .copy = &copied},
+	{'C', NULL, NULL, -1, .copy = &copied},
 };
 
 static void
 set_recipient(struct recipient_facts *r, char letter)
 {
+	r->filters = &plain;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (kinds[i].letter != letter)
 			continue;
 		r->profile = kinds[i].profile;
 		r->settings = kinds[i].settings;
 		r->hidden = kinds[i].hidden;
+		r->disposition = kinds[i].disposition;
+		r->copy = kinds[i].copy;
+		if (kinds[i].filters != NULL)
+			r->filters = kinds[i].filters;
+		if (!disposition_is_sent(r->disposition))
+			r->reason = mem_strdup("filter");
 		if (kinds[i].cert >= 0) {
 			r->cert = certs[kinds[i].cert];
 			r->fingerprint = mem_printf("%d", kinds[i].cert);
@@ -232,7 +289,9 @@ describe(const struct delivery *d, struct buf *out)
 	    d->sign_outside ? "S" : "");
 	if (d->disposition != DISPOSITION_PASS)
 		buf_printf(out, "%s(%s)", disposition_name(d->disposition),
-		    d->reason);
+		    d->reason == NULL ? "" : d->reason);
+	if (d->copy != NULL)
+		buf_printf(out, "copy");
 	if (d->encrypt)
 		buf_printf(out, "%d", sk_X509_num(d->certs));
 	buf_putc(out, ':');
@@ -263,6 +322,7 @@ plans(struct plan_facts f, const char *recipients, const char *want,
 	for (size_t i = 0; i < f.nrecipients; i++) {
 		free(f.recipients[i].fingerprint);
 		free(f.recipients[i].no_cert);
+		free(f.recipients[i].reason);
 	}
 	free(f.recipients);
 	buf_clear(&got);
@@ -332,6 +392,31 @@ test_encryption_plan(void)
 	    "signed mail is encrypted without signing it again");
 }
 
+static void
+test_filter_plan(void)
+{
+	plans(FACTS(.nrecipients = 0), "ahah", "s:02 shold():13",
+	    "held mail goes through the same steps, apart");
+	plans(FACTS(.nrecipients = 0), "xH", "se1:0 sehold()1:1",
+	    "encrypted, too");
+	plans(FACTS(.nrecipients = 0), "-DD-", ":03 drop(filter):12",
+	    "dropped by a filter");
+	plans(FACTS(.nrecipients = 0), "aBB", "s:0 bounce(filter):12",
+	    "bounced by a filter");
+	plans(FACTS(.nrecipients = 0), "3B", "seS1:0 bounce(filter):1",
+	    "whose missing key is nobody's loss");
+	plans(FACTS(.nrecipients = 0), "aEa", "s:02 s:1",
+	    "another header is another delivery");
+	plans(FACTS(.is_signed = true), "aEh", ":0 :1 hold():2",
+	    "also of what is left as it is");
+	plans(FACTS(.nrecipients = 0), "33c", "seS1:01 "
+	    "drop(" NO_KEY("3", "c") ")copy:2",
+	    "a copy without a key does not stop the message, and is not "
+	    "told of");
+	plans(FACTS(.nrecipients = 0), "4C", "bounce(" NO_KEY("3", "4")
+	    "):0 copy:1", "nor the message the copy");
+}
+
 int
 main(void)
 {
@@ -351,6 +436,7 @@ main(void)
 	test_hidden();
 	test_signing_plan();
 	test_encryption_plan();
+	test_filter_plan();
 	for (int i = 0; i < 3; i++)
 		X509_free(certs[i]);
 	return tap_done();

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "filter_actions.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "header_text.h"
+
+#define TEXT_MAX (32 << 10)	/* of a text with its variables */
+#define LOG_ENTRY_MAX 1000
+#define LOG_ENTRIES_MAX 100
+#define TAG_FIELD "X-Message-Tag"
+
+/* What variables are taken from. */
+struct source {
+	const struct filter *f;
+	struct filter_context *c;
+	const struct filter_state *s;
+	/* While a header text is edited: */
+	const char *text;
+	const struct regex_match *match;
+};
+
+/* ---- variables ---- */
+
+static void
+put_time(struct buf *out, const char *format, bool gmt)
+{
+	time_t now = clock_now();
+	char text[64];
+	struct tm tm;
+
+	if (gmt)
+		gmtime_r(&now, &tm);
+	else
+		localtime_r(&now, &tm);
+	if (strftime(text, sizeof(text), format, &tm) > 0)
+		buf_puts(out, text);
+}
+
+static void
+put_address(struct buf *out, const char *text, const struct mailaddr *a)
+{
+	char *address = filter_address(text, a);
+
+	buf_puts(out, address);
+	free(address);
+}
+
+static void
+put_recipients(struct buf *out, const struct filter_context *c)
+{
+	for (size_t i = 0; i < c->nto; i++) {
+		if (i > 0)
+			buf_puts(out, ", ");
+		put_address(out, c->to[i]->text, &c->to[i]->address);
+	}
+}
+
+static void
+put_field(struct buf *out, const struct filter_state *s, const char *name)
+{
+	const struct field *field = fields_find(&s->header, name, 0);
+
+	if (field != NULL)
+		header_text_decode(field->value, strlen(field->value), out);
+}
+
+static void
+put_all_fields(struct buf *out, const struct filter_state *s)
+{
+	for (size_t i = 0; i < s->header.n; i++)
+		buf_printf(out, "%s:%s\n", s->header.v[i].name,
+		    s->header.v[i].value);
+}
+
+static void
+put_signers(struct buf *out, const struct verdict *v)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < v->nsigners; i++) {
+		if (v->signers[i].address == NULL)
+			continue;
+		buf_printf(out, "%s%s", first ? "" : ", ",
+		    v->signers[i].address);
+		first = false;
+	}
+}
+
+static void
+put_part(struct buf *out, enum filter_variable v, const struct mail_part *p)
+{
+	if (v == VARIABLE_FILE_SIZES)
+		buf_printf(out, "%zu", p->size);
+	else if (v == VARIABLE_FILE_TYPES)
+		buf_puts(out, p->types.n > 0 ? p->types.v[0] : "");
+	else
+		buf_puts(out, p->filenames.n > 0 ? p->filenames.v[0] : "");
+}
+
+/* Of the attachments; nothing when the text cannot be read. */
+static void
+put_attachments(struct buf *out, enum filter_variable v,
+    struct filter_context *c)
+{
+	struct error ignored;
+	struct mail_text *t = filter_context_text(c, &ignored);
+	bool first = true;
+
+	for (size_t i = 0; t != NULL && i < mail_text_count(t); i++) {
+		const struct mail_part *p = mail_text_part(t, i);
+
+		if (!p->attachment)
+			continue;
+		if (!first)
+			buf_puts(out, ", ");
+		put_part(out, v, p);
+		first = false;
+	}
+}
+
+static const char *
+or_unknown(const char *name)
+{
+	return name == NULL ? ">Unknown<" : name;
+}
+
+static void
+put_variable(void *context, enum filter_variable v, const char *name,
+    struct buf *out)
+{
+	const struct source *from = context;
+	struct filter_context *c = from->c;
+
+	switch (v) {
+	case VARIABLE_ALL_HEADERS:
+		put_all_fields(out, from->s);
+		break;
+	case VARIABLE_BODY_SIZE:
+		buf_printf(out, "%zu", filter_message_size(c->m));
+		break;
+	case VARIABLE_CERTIFICATE_SIGNERS:
+		put_signers(out, c->verdict);
+		break;
+	case VARIABLE_DATE:
+		put_time(out, "%m/%d/%Y", false);
+		break;
+	case VARIABLE_ENVELOPE_FROM:
+		put_address(out, c->m->sender_text, &c->m->sender);
+		break;
+	case VARIABLE_ENVELOPE_RECIPIENTS:
+		put_recipients(out, c);
+		break;
+	case VARIABLE_FILE_NAMES:
+	case VARIABLE_FILE_SIZES:
+	case VARIABLE_FILE_TYPES:
+		put_attachments(out, v, c);
+		break;
+	case VARIABLE_FILTER_NAME:
+		buf_puts(out, from->f->name);
+		break;
+	case VARIABLE_GMT_TIMESTAMP:
+		put_time(out, "%Y-%m-%d %H:%M:%S +0000", true);
+		break;
+	case VARIABLE_GROUP:
+		buf_puts(out, or_unknown(c->flow->group));
+		break;
+	case VARIABLE_HEADER:
+		put_field(out, from->s, name);
+		break;
+	case VARIABLE_HOSTNAME:
+		buf_puts(out, c->hostname);
+		break;
+	case VARIABLE_MATCHED_CONTENT:
+		buf_puts(out, c->matched);
+		break;
+	case VARIABLE_MID:
+		buf_puts(out, c->m->queue_id);
+		break;
+	case VARIABLE_POLICY:
+		buf_puts(out, or_unknown(c->flow->policy));
+		break;
+	case VARIABLE_RECV_LISTENER:
+		buf_puts(out, c->m->listener);
+		break;
+	case VARIABLE_REMOTE_HOST:
+		buf_puts(out, c->m->client_name);
+		break;
+	case VARIABLE_REMOTE_IP:
+		buf_puts(out, c->m->client_address);
+		break;
+	case VARIABLE_SUBJECT:
+		put_field(out, from->s, "Subject");
+		break;
+	case VARIABLE_TIME:
+		put_time(out, "%H:%M:%S", false);
+		break;
+	case VARIABLE_TIMESTAMP:
+		put_time(out, "%Y-%m-%d %H:%M:%S %z", false);
+		break;
+	}
+}
+
+static void
+put_group(void *context, unsigned group, struct buf *out)
+{
+	const struct source *from = context;
+
+	buf_append(out, from->text + from->match->groups[group].off,
+	    from->match->groups[group].len);
+}
+
+/* free(3); NULL for an argument that was not given. */
+static char *
+expand(const struct filter_text *t, struct source *from)
+{
+	struct buf out;
+
+	if (t == NULL)
+		return NULL;
+	buf_init(&out, TEXT_MAX);
+	filter_text_expand(t, put_variable, NULL, from, &out);
+	return buf_take(&out);
+}
+
+/* ---- header ---- */
+
+/* A value that may travel; free(3). */
+static char *
+encode(const char *name, const char *text)
+{
+	struct buf value;
+
+	buf_init(&value, 4 * TEXT_MAX);
+	header_text_encode(text, strlen(text), strlen(name), &value);
+	return buf_take(&value);
+}
+
+/* In place of what an earlier filter inserted under that name. */
+static void
+insert_header(struct filter_state *s, const char *name, const char *text)
+{
+	char *value = encode(name, text);
+	size_t at = s->header.n;
+
+	for (size_t i = 0; i < s->header.n; i++) {
+		const struct field *field = &s->header.v[i];
+
+		if (field->edit > 0 && strcasecmp(field->name, name) == 0 &&
+		    s->header.edits[field->edit - 1].kind == EDIT_APPEND)
+			at = i;
+	}
+	if (at < s->header.n)
+		fields_change(&s->header, at, value);
+	else
+		fields_append(&s->header, name, value);
+	free(value);
+}
+
+/*
+ * Fields whose text has a syntax: decoded, a comma or bracket in a display
+ * name would become one of the list.
+ */
+static bool
+is_structured(const char *name)
+{
+	static const char *const names[] = {"From", "Sender", "Reply-To", "To",
+		"Cc", "Bcc", "Message-ID", "In-Reply-To", "References",
+		"Date", NULL};
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (strcasecmp(name, names[i]) == 0)
+			return true;
+	return strncasecmp(name, "Resent-", 7) == 0;
+}
+
+/* The text of a field to edit: without line ends, decoded where free. */
+static void
+field_text(const struct field *field, struct buf *text)
+{
+	if (!is_structured(field->name)) {
+		header_text_decode(field->value, strlen(field->value), text);
+		return;
+	}
+	for (const char *p = field->value + strspn(field->value, " \t");
+	    *p != '\0'; p++)
+		if (*p != '\n' && *p != '\r')
+			buf_putc(text, *p);
+}
+
+/* All matches of the expression in text, replaced; *count of them. */
+static bool
+replace_all(const struct filter_action *a, struct source *from,
+    const struct buf *text, struct buf *out, size_t *count,
+    struct error *err)
+{
+	struct regex_match m;
+	size_t at = 0;
+	bool found = true;
+
+	*count = 0;
+	from->text = buf_text(text);
+	from->match = &m;
+	while (at <= text->len) {
+		size_t end;
+
+		if (!regex_find(a->regex, from->text, text->len, at, &found,
+		    &m, err))
+			return false;
+		if (!found)
+			break;
+		(*count)++;
+		end = m.groups[0].off + m.groups[0].len;
+		buf_append(out, from->text + at, m.groups[0].off - at);
+		filter_text_expand(a->texts[0], put_variable, put_group, from,
+		    out);
+		/* After an empty match one character goes by. */
+		if (m.groups[0].len == 0 && end < text->len)
+			buf_putc(out, from->text[end]);
+		at = end + (m.groups[0].len == 0 ? 1 : 0);
+	}
+	if (at < text->len)
+		buf_append(out, from->text + at, text->len - at);
+	return !out->overflow || error_perm(err, "the edited text is longer "
+	    "than %d bytes", TEXT_MAX);
+}
+
+static bool
+edit_header(const struct filter_action *a, struct source *from,
+    struct filter_state *s, struct error *err)
+{
+	struct buf text, edited;
+	size_t count;
+	bool ok = true;
+
+	buf_init(&text, TEXT_MAX);
+	buf_init(&edited, TEXT_MAX);
+	for (size_t i = 0; ok && i < s->header.n; i++) {
+		const struct field *field = &s->header.v[i];
+		char *value;
+
+		if (strcasecmp(field->name, a->name) != 0)
+			continue;
+		buf_reset(&text);
+		buf_reset(&edited);
+		field_text(field, &text);
+		ok = replace_all(a, from, &text, &edited, &count, err);
+		if (!ok || count == 0)
+			continue;
+		value = encode(field->name, buf_text(&edited));
+		fields_change(&s->header, i, value);
+		free(value);
+	}
+	buf_clear(&text);
+	buf_clear(&edited);
+	return ok;
+}
+
+static void
+tag(struct filter_state *s, const char *text)
+{
+	fields_delete_named(&s->header, TAG_FIELD, NULL, NULL);
+	insert_header(s, TAG_FIELD, text);
+}
+
+/* ---- mail of our own ---- */
+
+static void
+add_recipient(struct filter_mail *mail, const char *address)
+{
+	mail->to = mem_resize(mail->to, mail->nto + 1, sizeof(*mail->to));
+	if (filter_recipient_set(&mail->to[mail->nto], address))
+		mail->nto++;
+}
+
+/* One address, or what $EnvelopeRecipients gives: several, by commas. */
+static void
+add_recipients(struct filter_mail *mail, const struct filter_text *t,
+    struct source *from)
+{
+	const struct filter_context *c = from->c;
+	char *address;
+
+	if (!filter_text_uses(t, VARIABLE_ENVELOPE_RECIPIENTS)) {
+		address = expand(t, from);
+		add_recipient(mail, address);
+		free(address);
+		return;
+	}
+	for (size_t i = 0; i < c->nto; i++) {
+		address = filter_address(c->to[i]->text,
+		    &c->to[i]->address);
+		add_recipient(mail, address);
+		free(address);
+	}
+}
+
+/* Nobody to send to (the null sender, say): no mail. */
+static void
+ask_for_mail(const struct filter_action *a, struct source *from,
+    struct filter_mail **slot)
+{
+	struct filter_mail *mail = mem_alloc(sizeof(*mail));
+
+	mail->filter = from->f->name;
+	mail->subject = expand(a->texts[1], from);
+	mail->sender = expand(a->texts[2], from);
+	add_recipients(mail, a->texts[0], from);
+	filter_mail_free(slot);
+	if (mail->nto == 0)
+		filter_mail_free(&mail);
+	*slot = mail;
+}
+
+static bool
+set_alternative(const struct filter_action *a, struct source *from,
+    struct filter_state *s, struct error *err)
+{
+	char *address = expand(a->texts[0], from);
+	struct recipient to;
+	bool ok = filter_recipient_set(&to, address) ||
+	    error_perm(err, "\"%.100s\" is no address", address);
+
+	free(address);
+	if (!ok)
+		return false;
+	if (s->alternative == NULL)
+		s->alternative = mem_alloc(sizeof(*s->alternative));
+	else
+		filter_recipient_clear(s->alternative);
+	*s->alternative = to;
+	return true;
+}
+
+static void
+log_entry(struct filter_state *s, const struct filter *f, const char *text)
+{
+	struct buf line;
+
+	if (s->log.n >= LOG_ENTRIES_MAX)
+		return;
+	buf_init(&line, 4 * LOG_ENTRY_MAX + 200);
+	buf_printf(&line, "filter=%s entry=\"", f->name);
+	log_escape(&line, text, strnlen(text, LOG_ENTRY_MAX));
+	buf_puts(&line, "\"");
+	strvec_take(&s->log, buf_take(&line));
+}
+
+/* Why: what was found in the text, or what is wrong with S/MIME. */
+static void
+quarantine(struct filter_state *s, const struct filter *f,
+    const struct filter_context *c, const char *name)
+{
+	s->quarantine = name;
+	s->quarantined_by = f->name;
+	free(s->quarantine_reason);
+	s->quarantine_reason = NULL;
+	if (c->matched[0] != '\0')
+		s->quarantine_reason = mem_printf("found \"%s\"",
+		    c->matched);
+	else if (c->verdict->reason[0] != '\0')
+		s->quarantine_reason = mem_strdup(c->verdict->reason);
+}
+
+/* ---- final ---- */
+
+static void
+end(struct filter_state *s, enum filter_end how, const struct filter *f)
+{
+	s->end = how;
+	s->ended_by = f->name;
+}
+
+bool
+filter_act(const struct filter *f, const struct filter_action *a,
+    struct filter_context *c, struct filter_state *s, struct error *err)
+{
+	struct source from = {.f = f, .c = c, .s = s};
+	char *text = NULL;
+	bool ok = true;
+
+	if (a->kind != ACTION_NO_OP && a->kind != ACTION_LOG_ENTRY)
+		s->changed = true;
+	switch (a->kind) {
+	case ACTION_SMIME_GATEWAY:
+		s->profile = a->name;
+		end(s, FILTER_SENT, f);
+		break;
+	case ACTION_DROP:
+		end(s, FILTER_DROPPED, f);
+		break;
+	case ACTION_BOUNCE:
+		free(s->reply);
+		s->reply = expand(a->texts[0], &from);
+		end(s, FILTER_BOUNCED, f);
+		break;
+	case ACTION_DELIVER:
+		end(s, FILTER_DELIVERED, f);
+		break;
+	case ACTION_SKIP_FILTERS:
+		end(s, FILTER_SKIPPED, f);
+		break;
+	case ACTION_SMIME_GATEWAY_DEFERRED:
+		s->profile = a->name;
+		break;
+	case ACTION_QUARANTINE:
+		quarantine(s, f, c, a->name);
+		break;
+	case ACTION_INSERT_HEADER:
+		text = expand(a->texts[0], &from);
+		insert_header(s, a->name, text);
+		break;
+	case ACTION_STRIP_HEADER:
+		fields_delete_named(&s->header, a->name, NULL, NULL);
+		break;
+	case ACTION_EDIT_HEADER_TEXT:
+		ok = edit_header(a, &from, s, err);
+		break;
+	case ACTION_TAG_MESSAGE:
+		text = expand(a->texts[0], &from);
+		tag(s, text);
+		break;
+	case ACTION_LOG_ENTRY:
+		text = expand(a->texts[0], &from);
+		log_entry(s, f, text);
+		break;
+	case ACTION_NOTIFY:
+		ask_for_mail(a, &from, &s->notify);
+		break;
+	case ACTION_BCC:
+		ask_for_mail(a, &from, &s->bcc);
+		break;
+	case ACTION_ALT_RCPT_TO:
+		ok = set_alternative(a, &from, s, err);
+		break;
+	case ACTION_NO_OP:
+		break;
+	}
+	free(text);
+	return ok || error_prefix(err, "action %s", filter_action_name(
+	    a->kind));
+}
