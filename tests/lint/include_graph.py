@@ -42,9 +42,13 @@ trust
 revocation
 keyring
 smime_kind
+mail_text
+mail_parts
 entity
-transfer
-mime
+header_text html_text
+html_entity visible_text
+transfer charset
+mime text_writer
 message pieces quoted_printable
 spool
 auth_results
