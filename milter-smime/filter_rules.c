@@ -221,6 +221,33 @@ is_searched(enum filter_rule_kind kind, const struct mail_part *part)
 	    part->attachment == (kind == RULE_ATTACHMENT_CONTAINS);
 }
 
+/*
+ * How often a part matches: of the readings it may have (mail_text.h), the
+ * one that matches most often.
+ */
+static bool
+count_matches(struct question *q, const char *p, size_t n, size_t enough,
+    size_t *most)
+{
+	const char *end = p + n, *next;
+	size_t found;
+
+	*most = 0;
+	for (; p != NULL && *most < enough; p = next) {
+		next = memmem(p, (size_t)(end - p), MAIL_TEXT_NEXT,
+		    strlen(MAIL_TEXT_NEXT));
+		n = (size_t)((next == NULL ? end : next) - p);
+		if (!regex_count(q->rule->regex, p, n, enough, &found,
+		    q->err))
+			return false;
+		if (found > *most)
+			*most = found;
+		if (next != NULL)
+			next += strlen(MAIL_TEXT_NEXT);
+	}
+	return true;
+}
+
 /* Matches count together over all parts that the rule looks at. */
 static bool
 search_text(struct question *q)
@@ -229,28 +256,25 @@ search_text(struct question *q)
 	struct mail_text *t = filter_context_text(q->c, q->err);
 	size_t total = 0;
 
-	for (size_t i = 0; t != NULL && i < mail_text_count(t) &&
-	    total < rule->threshold; i++) {
+	for (size_t i = 0; t != NULL && i < mail_text_count(t) && !q->found;
+	    i++) {
 		const char *p;
-		size_t n, found;
-		bool first = true;
+		size_t n, found = 0;
 
 		if (!is_searched(rule->kind, mail_text_part(t, i)))
 			continue;
 		if (!mail_text_content(t, i, &p, &n, q->err))
 			return false;
 		if (rule->threshold == 1) {
-			first = match(q, p, n);
-			found = q->found ? 1 : 0;
-		} else {
-			first = regex_count(rule->regex, p, n,
-			    rule->threshold - total, &found, q->err);
+			if (!match(q, p, n))
+				return false;
+			continue;
 		}
-		if (!first)
+		if (!count_matches(q, p, n, rule->threshold - total, &found))
 			return false;
 		total += found;
+		q->found = total >= rule->threshold;
 	}
-	q->found = total >= rule->threshold;
 	return t != NULL;
 }
 

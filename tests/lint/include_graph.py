@@ -46,9 +46,13 @@ trust
 revocation
 keyring
 smime_kind
+mail_text
+mail_parts
 entity
-transfer
-mime fields
+header_text html_text
+html_entity visible_text
+transfer charset
+mime text_writer fields
 message pieces quoted_printable
 spool
 auth_results
