@@ -16,10 +16,22 @@ ascii_lower(char c)
 }
 
 static inline bool
-ascii_is_alnum(char c)
+ascii_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool
+ascii_is_alpha(char c)
 {
 	c = ascii_lower(c);
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+	return c >= 'a' && c <= 'z';
+}
+
+static inline bool
+ascii_is_alnum(char c)
+{
+	return ascii_is_alpha(c) || ascii_is_digit(c);
 }
 
 static inline bool

@@ -28,18 +28,23 @@ struct source {
 /* ---- variables ---- */
 
 static void
-put_time(struct buf *out, const char *format, bool gmt)
+put_time(struct buf *out, enum filter_variable v)
 {
 	time_t now = clock_now();
-	char text[64];
+	char text[64] = "";
 	struct tm tm;
 
-	if (gmt)
+	if (v == VARIABLE_GMT_TIMESTAMP)
 		gmtime_r(&now, &tm);
 	else
 		localtime_r(&now, &tm);
-	if (strftime(text, sizeof(text), format, &tm) > 0)
-		buf_puts(out, text);
+	if (v == VARIABLE_DATE)
+		strftime(text, sizeof(text), "%m/%d/%Y", &tm);
+	else if (v == VARIABLE_TIME)
+		strftime(text, sizeof(text), "%H:%M:%S", &tm);
+	else
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z", &tm);
+	buf_puts(out, text);
 }
 
 static void
@@ -98,9 +103,9 @@ put_part(struct buf *out, enum filter_variable v, const struct mail_part *p)
 	if (v == VARIABLE_FILE_SIZES)
 		buf_printf(out, "%zu", p->size);
 	else if (v == VARIABLE_FILE_TYPES)
-		buf_puts(out, p->types.n > 0 ? p->types.v[0] : "");
+		buf_puts(out, p->type);
 	else
-		buf_puts(out, p->filenames.n > 0 ? p->filenames.v[0] : "");
+		buf_puts(out, p->filename == NULL ? "" : p->filename);
 }
 
 /* Of the attachments; nothing when the text cannot be read. */
@@ -148,7 +153,10 @@ put_variable(void *context, enum filter_variable v, const char *name,
 		put_signers(out, c->verdict);
 		break;
 	case VARIABLE_DATE:
-		put_time(out, "%m/%d/%Y", false);
+	case VARIABLE_GMT_TIMESTAMP:
+	case VARIABLE_TIME:
+	case VARIABLE_TIMESTAMP:
+		put_time(out, v);
 		break;
 	case VARIABLE_ENVELOPE_FROM:
 		put_address(out, c->m->sender_text, &c->m->sender);
@@ -163,9 +171,6 @@ put_variable(void *context, enum filter_variable v, const char *name,
 		break;
 	case VARIABLE_FILTER_NAME:
 		buf_puts(out, from->f->name);
-		break;
-	case VARIABLE_GMT_TIMESTAMP:
-		put_time(out, "%Y-%m-%d %H:%M:%S +0000", true);
 		break;
 	case VARIABLE_GROUP:
 		buf_puts(out, or_unknown(c->flow->group));
@@ -196,12 +201,6 @@ put_variable(void *context, enum filter_variable v, const char *name,
 		break;
 	case VARIABLE_SUBJECT:
 		put_field(out, from->s, "Subject");
-		break;
-	case VARIABLE_TIME:
-		put_time(out, "%H:%M:%S", false);
-		break;
-	case VARIABLE_TIMESTAMP:
-		put_time(out, "%Y-%m-%d %H:%M:%S %z", false);
 		break;
 	}
 }
@@ -279,18 +278,49 @@ is_structured(const char *name)
 	return strncasecmp(name, "Resent-", 7) == 0;
 }
 
-/* The text of a field to edit: without line ends, decoded where free. */
+/*
+ * The text of a field to edit: decoded where it is free, else the value as
+ * it stands, folds and all.
+ */
 static void
 field_text(const struct field *field, struct buf *text)
 {
-	if (!is_structured(field->name)) {
+	if (is_structured(field->name))
+		buf_puts(text, field->value + strspn(field->value, " \t"));
+	else
 		header_text_decode(field->value, strlen(field->value), text);
-		return;
+}
+
+static bool
+is_ascii(const char *text)
+{
+	while (*text != '\0' && (unsigned char)*text < 0x80)
+		text++;
+	return *text == '\0';
+}
+
+/* As a value again; what strangers wrote must not become a line. */
+static char *
+field_value(const struct field *field, const struct buf *text,
+    struct error *err)
+{
+	char *value;
+
+	if (!is_structured(field->name))
+		return encode(field->name, buf_text(text));
+	if (!is_ascii(buf_text(text)) && is_ascii(field->value)) {
+		error_perm(err, "field %.60s takes US-ASCII only",
+		    field->name);
+		return NULL;
 	}
-	for (const char *p = field->value + strspn(field->value, " \t");
-	    *p != '\0'; p++)
-		if (*p != '\n' && *p != '\r')
-			buf_putc(text, *p);
+	value = mem_printf(" %s", buf_text(text));
+	for (char *p = value; *p != '\0'; p++) {
+		bool fold = *p == '\n' && (p[1] == ' ' || p[1] == '\t');
+
+		if ((unsigned char)*p < ' ' && *p != '\t' && !fold)
+			*p = ' ';
+	}
+	return value;
 }
 
 /* All matches of the expression in text, replaced; *count of them. */
@@ -352,8 +382,10 @@ edit_header(const struct filter_action *a, struct source *from,
 		ok = replace_all(a, from, &text, &edited, &count, err);
 		if (!ok || count == 0)
 			continue;
-		value = encode(field->name, buf_text(&edited));
-		fields_change(&s->header, i, value);
+		value = field_value(field, &edited, err);
+		ok = value != NULL;
+		if (ok)
+			fields_change(&s->header, i, value);
 		free(value);
 	}
 	buf_clear(&text);
@@ -386,7 +418,7 @@ add_recipients(struct filter_mail *mail, const struct filter_text *t,
 	const struct filter_context *c = from->c;
 	char *address;
 
-	if (!filter_text_uses(t, VARIABLE_ENVELOPE_RECIPIENTS)) {
+	if (!filter_text_is_variable(t, VARIABLE_ENVELOPE_RECIPIENTS)) {
 		address = expand(t, from);
 		add_recipient(mail, address);
 		free(address);

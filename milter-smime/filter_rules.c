@@ -278,6 +278,18 @@ search_text(struct question *q)
 	return t != NULL;
 }
 
+/* A part may have several names, as readers may understand them. */
+static bool
+match_part(struct question *q, const struct mail_part *part)
+{
+	if (q->rule->kind == RULE_ATTACHMENT_TYPE)
+		return match_text(q, part->type);
+	for (size_t i = 0; i < part->filenames.n; i++)
+		if (!match_text(q, part->filenames.v[i]))
+			return false;
+	return true;
+}
+
 static bool
 match_attachments(struct question *q)
 {
@@ -285,13 +297,9 @@ match_attachments(struct question *q)
 
 	for (size_t i = 0; t != NULL && i < mail_text_count(t); i++) {
 		const struct mail_part *part = mail_text_part(t, i);
-		const struct strvec *list =
-		    q->rule->kind == RULE_ATTACHMENT_TYPE ? &part->types :
-							    &part->filenames;
 
-		for (size_t n = 0; part->attachment && n < list->n; n++)
-			if (!match_text(q, list->v[n]))
-				return false;
+		if (part->attachment && !match_part(q, part))
+			return false;
 	}
 	return t != NULL;
 }

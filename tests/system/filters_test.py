@@ -109,7 +109,8 @@ class Filtered:
                 if entry["queue_name"] == "hold"}
 
     def held_text(self, queue_id):
-        return self.a.postfix.run("postcat", "-qbh", queue_id).stdout
+        return self.a.postfix.run("postcat", "-qbh", queue_id).stdout.decode(
+            errors="replace")
 
     def settle(self):
         """Waits until nothing but held mail is left."""
