@@ -40,6 +40,10 @@ filter_rules
 filter_state
 filters
 filter_parse
+filter_lex
+filter_set
+filter_text
+regex
 smime_sign smime_encrypt smime_verify smime_decrypt
 cms_armour
 trust
