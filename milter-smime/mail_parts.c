@@ -31,6 +31,7 @@ struct finder {
 	struct error *err;
 	size_t again; /* bytes that may still be read once more */
 	unsigned level;
+	bool loosely; /* any line that starts with a boundary delimits */
 	bool full;
 	bool ok;
 };
@@ -272,13 +273,14 @@ decode_body(struct finder *f, const struct part *part,
 {
 	struct view text = {NULL, 0};
 	struct spool *s;
+	bool good;
 
 	if (encoding <= MIME_BINARY || !may_read(f, part->body.n))
 		return text;
 	s = spool_new(f->place);
 	spool_set_secret(s);
 	if (transfer_decode_all(part->body.p, part->body.n, encoding, false, s,
-	    f->err) && spool_finish(s, f->err)) {
+	    &good, f->err) && spool_finish(s, f->err)) {
 		text = (struct view){spool_data(s), spool_len(s)};
 		pieces_own_spool(&f->m->kept, &s);
 	} else {
@@ -786,8 +788,8 @@ read_entity(struct finder *f, const struct part *all)
 	size_t open[MIME_MAX_DEPTH], nopen = 0;
 
 	mime_parse_all(all->head.p, all->head.n, all->body.p, all->body.n,
-	    &t.m);
-	f->m->sound &= !t.m.limited;
+	    f->loosely, &t.m);
+	f->m->sound &= !t.m.limited && !t.m.loose;
 	find_children(&t, all->embedded);
 	for (size_t i = 0; i < t.m.nparts && f->ok; i++) {
 		read_node(f, &t, i, all);
@@ -797,6 +799,13 @@ read_entity(struct finder *f, const struct part *all)
 	}
 	free(t.end);
 	free(t.embedded);
+	if (t.m.loose && !f->loosely && may_read(f, all->body.n)) {
+		f->loosely = true;
+		f->level++;
+		read_entity(f, all);
+		f->level--;
+		f->loosely = false;
+	}
 	mime_clear(&t.m);
 }
 
