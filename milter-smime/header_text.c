@@ -18,6 +18,7 @@
 #define CHARACTER_MAX 12	/* four bytes in Q */
 #define UNIT_LIMIT 900		/* what can stand on a line of 998 */
 #define PIECES_MAX 128		/* RFC 2231 section 3 */
+#define BYTE_ORDER_MARK 0xfeff
 #define EXPANSION 16		/* bytes of UTF-8 for one; TSCII has nine */
 
 static bool
@@ -88,7 +89,7 @@ put_line(const char *p, size_t n, struct buf *out)
 		}
 		if (is_control(cp))
 			buf_putc(out, ' ');
-		else
+		else if (cp != BYTE_ORDER_MARK) /* each word may have one */
 			buf_append(out, coded, utf8_encode(cp, coded));
 	}
 }

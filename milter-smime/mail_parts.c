@@ -615,25 +615,46 @@ add_preamble(struct finder *f, struct view body, size_t first, bool embedded)
 	add_rest(f, (struct view){body.p, n}, embedded);
 }
 
-static void
-skip_line(struct view *text)
+/* Where a line is that opens a part, even behind one that ends them all. */
+static size_t
+find_opening(struct view text, const char *boundary)
 {
-	const char *nl = memchr(text->p, '\n', text->n);
-	size_t n = nl == NULL ? text->n : (size_t)(nl - text->p) + 1;
+	size_t n = strlen(boundary), off = 0;
+	const char *at;
 
-	text->p += n;
-	text->n -= n;
+	while (off < text.n && (at = memmem(text.p + off, text.n - off,
+	    boundary, n)) != NULL) {
+		size_t end = (size_t)(at - text.p) + n;
+
+		off = end - n;
+		if (off >= 2 && memcmp(at - 2, "--", 2) == 0 &&
+		    (off == 2 || at[-3] == '\n') &&
+		    (text.n - end < 2 || memcmp(at + n, "--", 2) != 0))
+			return off - 2;
+		off++;
+	}
+	return text.n;
 }
 
-/* "--boundary--" */
-static bool
-is_last_delimiter(struct view line, const char *boundary)
+/* "--boundary--", with the line end before it: not text. */
+static void
+skip_delimiter(struct view *text, const char *boundary)
 {
-	size_t n = strlen(boundary);
+	const char *p = text->p, *nl;
+	size_t n = strlen(boundary) + 4, skip = 0;
 
-	return line.n >= n + 4 && memcmp(line.p, "--", 2) == 0 &&
-	    memcmp(line.p + 2, boundary, n) == 0 &&
-	    memcmp(line.p + 2 + n, "--", 2) == 0;
+	if (text->n > 0 && p[0] == '\r')
+		skip++;
+	if (text->n > skip && p[skip] == '\n')
+		skip++;
+	if (text->n - skip < n || memcmp(p + skip, "--", 2) != 0 ||
+	    memcmp(p + skip + 2, boundary, n - 4) != 0 ||
+	    memcmp(p + skip + n - 2, "--", 2) != 0)
+		return;
+	nl = memchr(p + skip, '\n', text->n - skip);
+	skip = nl == NULL ? text->n : (size_t)(nl - p) + 1;
+	text->p += skip;
+	text->n -= skip;
 }
 
 /*
@@ -644,16 +665,19 @@ static void
 add_tail(struct finder *f, const struct part *part, struct view tail,
     const struct mime_part *multipart)
 {
-	if (tail.n > 0 && (tail.p[0] == '\n' || (tail.n > 1 &&
-	    tail.p[0] == '\r' && tail.p[1] == '\n')))
-		skip_line(&tail);
-	if (is_last_delimiter(tail, multipart->boundary))
-		skip_line(&tail);
-	if (read_by_boundary(f, part, tail, multipart->boundary,
-	    multipart->is_digest ? "multipart/digest" : ""))
+	struct view more;
+	size_t opening;
+
+	skip_delimiter(&tail, multipart->boundary);
+	opening = find_opening(tail, multipart->boundary);
+	more = (struct view){tail.p + opening, tail.n - opening};
+	if (more.n > 0 && read_by_boundary(f, part, more,
+	    multipart->boundary, multipart->is_digest ? "multipart/digest" :
+	    "")) {
 		f->m->sound = false;
-	else
-		add_rest(f, tail, part->embedded);
+		tail.n = opening;
+	}
+	add_rest(f, tail, part->embedded);
 }
 
 struct tree {

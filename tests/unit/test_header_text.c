@@ -56,6 +56,8 @@ static const struct {
 	{" =?x-none?Q?a=C3=A9?= =?x-none?Q?=E9?=",
 	    "a\xc3\x83\xc2\xa9\xc3\xa9",
 	    "an unknown charset is Windows-1252"},
+	{" =?utf-16?B?/v8AYw==?= =?utf-16?B?/v8Abw==?= \xef\xbb\xbfn", "co n",
+	    "byte order marks are no text"},
 	{" =?x-none?Q?a=C3=A9?=", "a\xc3\xa9", "unless it is UTF-8"},
 	{" =?utf-8?Q?a=FFb?=", "a\xef\xbf\xbd""b",
 	    "a byte that is none becomes U+FFFD"},
