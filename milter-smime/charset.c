@@ -132,19 +132,32 @@ static struct {
 	size_t n;
 } pins = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Do all US-ASCII bytes stand for themselves?  (Shifts are among them.) */
+static bool
+stays_same(iconv_t converter, char *text, size_t n)
+{
+	char result[1024], *in = text, *out = result;
+	size_t left = n, room = sizeof(result);
+	bool whole;
+
+	iconv(converter, NULL, NULL, NULL, NULL);
+	whole = iconv(converter, &in, &left, &out, &room) == 0 &&
+	    iconv(converter, NULL, NULL, &out, &room) == 0;
+	return whole && (size_t)(out - result) == n &&
+	    memcmp(text, result, n) == 0;
+}
+
+/* Do all US-ASCII bytes stand for themselves, and do so always? */
 static bool
 probe_ascii(iconv_t converter)
 {
-	char text[0x7f], result[4 * sizeof(text)], *in = text, *out = result;
-	size_t n = sizeof(text), room = sizeof(result);
+	/* What shifts ISO-2022-JP, -KR and -CN (RFC 1468, 1557, 1922). */
+	char shifts[] = "\033$B!!\033$)C\033$)A\016!!\017";
+	char all[0x7f];
 
-	for (size_t i = 0; i < sizeof(text); i++)
-		text[i] = (char)(i + 1);
-	return iconv(converter, &in, &n, &out, &room) == 0 &&
-	    iconv(converter, NULL, NULL, &out, &room) == 0 &&
-	    (size_t)(out - result) == sizeof(text) &&
-	    memcmp(text, result, sizeof(text)) == 0;
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = (char)(i + 1);
+	return stays_same(converter, all, sizeof(all)) &&
+	    stays_same(converter, shifts, sizeof(shifts) - 1);
 }
 
 /* Where the name is, or belongs. */

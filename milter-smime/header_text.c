@@ -14,9 +14,11 @@
 #define CHARSET_MAX 80		/* RFC 2047 gives a whole word 75 */
 #define FIELD_BLOCK (1 << 20)	/* longer fields are decoded in parts */
 #define LINE_LIMIT 76		/* RFC 2047 section 2 */
-#define WORD_LIMIT 75
+#define WORD_FRAME (sizeof("=?UTF-8?Q?" "?=") - 1)
+#define CHARACTER_MAX 12	/* four bytes in Q */
 #define UNIT_LIMIT 900		/* what can stand on a line of 998 */
 #define PIECES_MAX 128		/* RFC 2231 section 3 */
+#define BYTE_ORDER_MARK 0xfeff
 #define EXPANSION 16		/* bytes of UTF-8 for one; TSCII has nine */
 
 static bool
@@ -87,7 +89,7 @@ put_line(const char *p, size_t n, struct buf *out)
 		}
 		if (is_control(cp))
 			buf_putc(out, ' ');
-		else
+		else if (cp != BYTE_ORDER_MARK) /* each word may have one */
 			buf_append(out, coded, utf8_encode(cp, coded));
 	}
 }
@@ -310,6 +312,23 @@ decode(const char *p, size_t n, struct buf *out)
 	buf_clear(&d.bytes);
 }
 
+/* Words may bring blanks of their own. */
+static void
+trim(struct buf *out, size_t start)
+{
+	size_t blanks = 0;
+
+	while (out->len > start && out->data[out->len - 1] == ' ')
+		out->data[--out->len] = '\0';
+	while (start + blanks < out->len && out->data[start + blanks] == ' ')
+		blanks++;
+	if (blanks == 0)
+		return;
+	out->len -= blanks;
+	memmove(out->data + start, out->data + start + blanks,
+	    out->len - start + 1);
+}
+
 void
 header_text_decode(const char *value, size_t n, struct buf *out)
 {
@@ -322,8 +341,7 @@ header_text_decode(const char *value, size_t n, struct buf *out)
 	while (n > 0 && is_blank(value[n - 1]))
 		n--;
 	decode(value, n, out);
-	while (out->len > start && out->data[out->len - 1] == ' ')
-		out->data[--out->len] = '\0';
+	trim(out, start);
 }
 
 /* ---- blocks of header lines ---- */
@@ -465,24 +483,34 @@ fitting(const char *p, size_t n, bool base64, size_t room)
 	return bytes;
 }
 
+/* What can be read without decoding is, unless it is much longer so. */
+static bool
+is_better_in_base64(const struct buf *text)
+{
+	size_t q = 0;
+
+	for (size_t i = 0; i < text->len; i++)
+		q += q_length(text->data + i, 1);
+	return q > 2 * text->len;
+}
+
 static void
 put_words(const struct buf *text, size_t column, struct buf *out)
 {
-	static const size_t frame = sizeof("=?UTF-8?Q?" "?=") - 1;
-	size_t plain = 0, n, room;
-	bool base64;
+	bool base64 = is_better_in_base64(text);
+	size_t n;
 
-	for (size_t i = 0; i < text->len; i++)
-		plain += text->data[i] == ' ' || is_q_plain(text->data[i]);
-	base64 = (text->len - plain) * 3 + plain > text->len / 3 * 4;
+	if (column + WORD_FRAME + CHARACTER_MAX > LINE_LIMIT) {
+		buf_puts(out, "\n ");
+		column = 1;
+	}
 	for (size_t i = 0; i < text->len; i += n) {
-		if (i > 0)
+		if (i > 0) {
 			buf_puts(out, "\n ");
-		column = i > 0 ? 1 : column;
-		room = column + WORD_LIMIT <= LINE_LIMIT ? WORD_LIMIT - frame :
-		    column + frame < LINE_LIMIT ?
-		    LINE_LIMIT - column - frame : 0;
-		n = fitting(text->data + i, text->len - i, base64, room);
+			column = 1;
+		}
+		n = fitting(text->data + i, text->len - i, base64,
+		    LINE_LIMIT - column - WORD_FRAME);
 		buf_puts(out, base64 ? "=?UTF-8?B?" : "=?UTF-8?Q?");
 		if (base64)
 			put_b(text->data + i, n, out);
@@ -499,14 +527,9 @@ header_text_encode(const char *text, size_t n, size_t name_length,
 	size_t column = name_length + sizeof(": ") - 1;
 	struct buf line;
 
-	while (n > 0 && is_blank(text[0])) {
-		text++;
-		n--;
-	}
 	buf_init(&line, 3 * n + UTF8_MAX);
 	put_line(text, n, &line);
-	while (line.len > 0 && line.data[line.len - 1] == ' ')
-		line.data[--line.len] = '\0';
+	trim(&line, 0);
 	buf_putc(out, ' ');
 	if (may_stand(&line))
 		put_folded(buf_text(&line), column, out);
@@ -551,6 +574,17 @@ shortened(const char *p, size_t n)
 	    n - HEADER_TEXT_MAX_PARAMETER : 0;
 
 	return (struct raw){p + cut, n - cut};
+}
+
+/* The same of a value that may stand in quotes. */
+static struct raw
+shortened_value(struct raw v)
+{
+	if (v.n <= HEADER_TEXT_MAX_PARAMETER)
+		return v;
+	if (v.p[0] == '"' && v.p[v.n - 1] == '"')
+		v.n--;
+	return shortened(v.p, v.n);
 }
 
 static void
@@ -876,7 +910,7 @@ read_parameter(struct scan *s, bool coded_ones)
 	piece.value = take_segment(s);
 	if (!ours)
 		return;
-	piece.value = shortened(piece.value.p, piece.value.n);
+	piece.value = shortened_value(piece.value);
 	if (numbered && s->npieces < PIECES_MAX) {
 		s->pieces[s->npieces++] = piece;
 	} else if (numbered) {

@@ -28,7 +28,8 @@
  * Appends the value of a field, unfolded, blanks around it removed, its
  * encoded words decoded, blanks between adjacent encoded words removed.
  * Raw UTF-8 stays (RFC 6532); other bytes ≥ 0x80 count as Windows-1252.
- * Control characters become blanks, so that the result is one line.
+ * Control characters become blanks, so that the result is one line; byte
+ * order marks are no text.
  */
 void header_text_decode(const char *value, size_t n, struct buf *out);
 

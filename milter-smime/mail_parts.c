@@ -31,6 +31,7 @@ struct finder {
 	struct error *err;
 	size_t again; /* bytes that may still be read once more */
 	unsigned level;
+	bool loosely; /* any line that starts with a boundary delimits */
 	bool full;
 	bool ok;
 };
@@ -272,13 +273,14 @@ decode_body(struct finder *f, const struct part *part,
 {
 	struct view text = {NULL, 0};
 	struct spool *s;
+	bool good;
 
 	if (encoding <= MIME_BINARY || !may_read(f, part->body.n))
 		return text;
 	s = spool_new(f->place);
 	spool_set_secret(s);
 	if (transfer_decode_all(part->body.p, part->body.n, encoding, false, s,
-	    f->err) && spool_finish(s, f->err)) {
+	    &good, f->err) && spool_finish(s, f->err)) {
 		text = (struct view){spool_data(s), spool_len(s)};
 		pieces_own_spool(&f->m->kept, &s);
 	} else {
@@ -613,25 +615,46 @@ add_preamble(struct finder *f, struct view body, size_t first, bool embedded)
 	add_rest(f, (struct view){body.p, n}, embedded);
 }
 
-static void
-skip_line(struct view *text)
+/* Where a line is that opens a part, even behind one that ends them all. */
+static size_t
+find_opening(struct view text, const char *boundary)
 {
-	const char *nl = memchr(text->p, '\n', text->n);
-	size_t n = nl == NULL ? text->n : (size_t)(nl - text->p) + 1;
+	size_t n = strlen(boundary), off = 0;
+	const char *at;
 
-	text->p += n;
-	text->n -= n;
+	while (off < text.n && (at = memmem(text.p + off, text.n - off,
+	    boundary, n)) != NULL) {
+		size_t end = (size_t)(at - text.p) + n;
+
+		off = end - n;
+		if (off >= 2 && memcmp(at - 2, "--", 2) == 0 &&
+		    (off == 2 || at[-3] == '\n') &&
+		    (text.n - end < 2 || memcmp(at + n, "--", 2) != 0))
+			return off - 2;
+		off++;
+	}
+	return text.n;
 }
 
-/* "--boundary--" */
-static bool
-is_last_delimiter(struct view line, const char *boundary)
+/* "--boundary--", with the line end before it: not text. */
+static void
+skip_delimiter(struct view *text, const char *boundary)
 {
-	size_t n = strlen(boundary);
+	const char *p = text->p, *nl;
+	size_t n = strlen(boundary) + 4, skip = 0;
 
-	return line.n >= n + 4 && memcmp(line.p, "--", 2) == 0 &&
-	    memcmp(line.p + 2, boundary, n) == 0 &&
-	    memcmp(line.p + 2 + n, "--", 2) == 0;
+	if (text->n > 0 && p[0] == '\r')
+		skip++;
+	if (text->n > skip && p[skip] == '\n')
+		skip++;
+	if (text->n - skip < n || memcmp(p + skip, "--", 2) != 0 ||
+	    memcmp(p + skip + 2, boundary, n - 4) != 0 ||
+	    memcmp(p + skip + n - 2, "--", 2) != 0)
+		return;
+	nl = memchr(p + skip, '\n', text->n - skip);
+	skip = nl == NULL ? text->n : (size_t)(nl - p) + 1;
+	text->p += skip;
+	text->n -= skip;
 }
 
 /*
@@ -642,16 +665,19 @@ static void
 add_tail(struct finder *f, const struct part *part, struct view tail,
     const struct mime_part *multipart)
 {
-	if (tail.n > 0 && (tail.p[0] == '\n' || (tail.n > 1 &&
-	    tail.p[0] == '\r' && tail.p[1] == '\n')))
-		skip_line(&tail);
-	if (is_last_delimiter(tail, multipart->boundary))
-		skip_line(&tail);
-	if (read_by_boundary(f, part, tail, multipart->boundary,
-	    multipart->is_digest ? "multipart/digest" : ""))
+	struct view more;
+	size_t opening;
+
+	skip_delimiter(&tail, multipart->boundary);
+	opening = find_opening(tail, multipart->boundary);
+	more = (struct view){tail.p + opening, tail.n - opening};
+	if (more.n > 0 && read_by_boundary(f, part, more,
+	    multipart->boundary, multipart->is_digest ? "multipart/digest" :
+	    "")) {
 		f->m->sound = false;
-	else
-		add_rest(f, tail, part->embedded);
+		tail.n = opening;
+	}
+	add_rest(f, tail, part->embedded);
 }
 
 struct tree {
@@ -786,8 +812,8 @@ read_entity(struct finder *f, const struct part *all)
 	size_t open[MIME_MAX_DEPTH], nopen = 0;
 
 	mime_parse_all(all->head.p, all->head.n, all->body.p, all->body.n,
-	    &t.m);
-	f->m->sound &= !t.m.limited;
+	    f->loosely, &t.m);
+	f->m->sound &= !t.m.limited && !t.m.loose;
 	find_children(&t, all->embedded);
 	for (size_t i = 0; i < t.m.nparts && f->ok; i++) {
 		read_node(f, &t, i, all);
@@ -797,6 +823,13 @@ read_entity(struct finder *f, const struct part *all)
 	}
 	free(t.end);
 	free(t.embedded);
+	if (t.m.loose && !f->loosely && may_read(f, all->body.n)) {
+		f->loosely = true;
+		f->level++;
+		read_entity(f, all);
+		f->level--;
+		f->loosely = false;
+	}
 	mime_clear(&t.m);
 }
 

@@ -12,6 +12,7 @@
  *   the first line that could be a delimiter counts);
  * - multiparts and messages in base64 or quoted-printable;
  * - parts behind the delimiter that should be the last;
+ * - lines that start as a delimiter does and go on;
  * - header lines that end in a line of blanks, or in a line that is none.
  *
  * Text before the first and behind the last delimiter is a leaf too,

@@ -226,16 +226,21 @@ add_decoded(struct maker *k, enum mime_encoding encoding, bool join)
 	const struct mail_leaf *leaf = k->leaf;
 	const char *p = leaf->body;
 	size_t n = leaf->nbody;
+	bool ok, good = true;
 	struct spool *s;
-	bool ok;
 
 	if (encoding > MIME_BINARY) {
 		s = new_spool(k);
-		ok = transfer_decode_all(p, n, encoding, join, s, k->err);
+		ok = transfer_decode_all(p, n, encoding, join, s, &good,
+		    k->err);
 		if (!finish(k, ok, s, &p, &n))
 			return false;
 	}
-	return add_bytes(k, p, n);
+	if (!add_bytes(k, p, n))
+		return false;
+	/* Some show what is no base64 as it stands. */
+	return good || join || leaf->nreadings > 1 ||
+	    add_bytes(k, leaf->body, leaf->nbody);
 }
 
 /* Of a single reading, what it was made from is not needed any more. */

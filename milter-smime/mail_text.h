@@ -46,7 +46,7 @@ const struct mail_part *mail_text_part(const struct mail_text *t, size_t i);
  * - text without what is not seen, when there is such (visible_text.h);
  * - the same in each of several charsets or transfer encodings that are
  *   given, or that an unknown one could be; base64 that goes on behind its
- *   padding, read in both ways;
+ *   padding, read in both ways; what is called base64 and is none, as is;
  * - the bytes of text in a charset that US-ASCII is no part of (UTF-7,
  *   UTF-16, ISO-2022-JP), for readers that do not know it.
  *

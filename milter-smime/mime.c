@@ -365,7 +365,15 @@ mime_encoding(const char *head, size_t n)
 	return encoding;
 }
 
-enum delimiter { NO_DELIMITER, DELIMITER, LAST_DELIMITER };
+enum delimiter { NO_DELIMITER, LOOSE_DELIMITER, DELIMITER, LAST_DELIMITER };
+
+/* Ends a multipart for who looks only at how a line starts? */
+static bool
+is_last(const char *line, size_t len, size_t nboundary)
+{
+	return len >= nboundary + 4 && line[2 + nboundary] == '-' &&
+	    line[3 + nboundary] == '-';
+}
 
 static enum delimiter
 match_delimiter(const char *line, size_t len, const char *boundary,
@@ -377,13 +385,13 @@ match_delimiter(const char *line, size_t len, const char *boundary,
 	if (len < i || line[0] != '-' || line[1] != '-' ||
 	    memcmp(line + 2, boundary, nboundary) != 0)
 		return NO_DELIMITER;
-	if (len >= i + 2 && line[i] == '-' && line[i + 1] == '-') {
+	if (is_last(line, len, nboundary)) {
 		found = LAST_DELIMITER;
 		i += 2;
 	}
 	while (i < len && (line[i] == ' ' || line[i] == '\t'))
 		i++;
-	return i == len ? found : NO_DELIMITER;
+	return i == len ? found : LOOSE_DELIMITER;
 }
 
 /* The line end in front of a delimiter belongs to the delimiter. */
@@ -415,7 +423,7 @@ mime_split(const char *body, size_t n, const char *boundary,
 		next = line_end(body, n, off, &text);
 		d = match_delimiter(body + off, text - off, boundary,
 		    nboundary);
-		if (d == NO_DELIMITER)
+		if (d == NO_DELIMITER || d == LOOSE_DELIMITER)
 			continue;
 		if (inside) {
 			size_t end = before_line_end(body, start, off);
@@ -451,6 +459,7 @@ struct walk {
 	size_t nopen;
 	bool in_head; /* of the innermost */
 	bool all;     /* into multipart/signed too */
+	bool loosely;
 };
 
 static struct mime_part *
@@ -584,6 +593,8 @@ close_above(struct walk *w, size_t level, size_t line_start)
 static enum delimiter
 find_delimiter(struct walk *w, size_t off, size_t text, size_t *level)
 {
+	enum delimiter found = NO_DELIMITER;
+
 	for (size_t i = w->nopen; i-- > 0;) {
 		const struct mime_part *part = &w->m->parts[w->open[i]];
 		enum delimiter d;
@@ -594,12 +605,19 @@ find_delimiter(struct walk *w, size_t off, size_t text, size_t *level)
 			continue;
 		d = match_delimiter(w->p + off, text - off, part->boundary,
 		    strlen(part->boundary));
-		if (d != NO_DELIMITER) {
+		if (d == LOOSE_DELIMITER && found == NO_DELIMITER) {
+			*level = i;
+			found = is_last(w->p + off, text - off,
+			    strlen(part->boundary)) ? LAST_DELIMITER :
+						      DELIMITER;
+		} else if (d == DELIMITER || d == LAST_DELIMITER) {
 			*level = i;
 			return d;
 		}
 	}
-	return NO_DELIMITER;
+	if (found != NO_DELIMITER)
+		w->m->loose = true;
+	return w->loosely ? found : NO_DELIMITER;
 }
 
 static void
@@ -655,9 +673,10 @@ on_line(struct walk *w, size_t off, size_t text, size_t next)
 
 static void
 parse(const char *head, size_t nhead, const char *body, size_t nbody,
-    bool all, struct mime *m)
+    bool all, bool loosely, struct mime *m)
 {
-	struct walk w = {.p = body, .n = nbody, .m = m, .all = all};
+	struct walk w = {.p = body, .n = nbody, .m = m, .all = all,
+		.loosely = loosely};
 	size_t off, text, next;
 
 	memset(m, 0, sizeof(*m));
@@ -681,14 +700,14 @@ void
 mime_parse(const char *head, size_t nhead, const char *body, size_t nbody,
     struct mime *m)
 {
-	parse(head, nhead, body, nbody, false, m);
+	parse(head, nhead, body, nbody, false, false, m);
 }
 
 void
 mime_parse_all(const char *head, size_t nhead, const char *body,
-    size_t nbody, struct mime *m)
+    size_t nbody, bool loosely, struct mime *m)
 {
-	parse(head, nhead, body, nbody, true, m);
+	parse(head, nhead, body, nbody, true, loosely, m);
 }
 
 void

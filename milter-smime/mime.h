@@ -80,6 +80,7 @@ struct mime {
 	struct mime_part *parts; /* in order of appearance; [0] is all */
 	size_t nparts;
 	bool limited; /* depth or number reached: the rest counts as leaf */
+	bool loose;   /* a line starts as a delimiter does, and goes on */
 };
 
 /*
@@ -92,10 +93,12 @@ void mime_clear(struct mime *m);
 
 /*
  * The same for who only reads: multipart/signed is a multipart like any
- * other, and what is in it has parts too.
+ * other, and what is in it has parts too.  loosely: as some readers do,
+ * takes any line that starts as a delimiter does for one; where m->loose
+ * says so the two differ.
  */
 void mime_parse_all(const char *head, size_t nhead, const char *body,
-    size_t nbody, struct mime *m);
+    size_t nbody, bool loosely, struct mime *m);
 
 /*
  * The parts between the delimiter lines of one boundary, nothing else

@@ -11,6 +11,19 @@
 #define BLOCK (57 * 1024)
 #define LINE 76 /* RFC 2045 6.8 */
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool
+is_base64(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	    (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
+}
+
 enum pads { PADS_END, PADS_BEGIN_ANEW, PADS_ARE_NOTHING };
 
 /* How much from off on is decoded at once: some, and without a pad. */
@@ -24,30 +37,55 @@ next_run(const char *p, size_t n, size_t off, enum pads pads)
 	return pad == NULL ? take : (size_t)(pad - (p + off));
 }
 
+/* As many pads as the bits before them want, and nothing behind. */
+static bool
+is_good_end(const char *pads, size_t n, unsigned nbits)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (pads[i] == '=')
+			count++;
+		else if (!is_blank(pads[i]))
+			return false;
+	}
+	/* A last group of two characters leaves four bits, of three two. */
+	return nbits != 6 && count == nbits / 2;
+}
+
+/* Without out only to see whether it is good. */
 static bool
 decode_base64(const char *p, size_t n, enum pads pads, struct spool *out,
-    struct error *err)
+    bool *good, struct error *err)
 {
 	struct base64_decoder d = {0};
 	unsigned char *block = mem_alloc(n < BLOCK ? n + 4 : 2 * BLOCK);
-	size_t len = 0, take;
-	bool ok = true;
+	size_t len = 0, take, end = n;
+	bool ok = true, garbage = false;
+	unsigned nbits = 0;
 
 	for (size_t off = 0; ok && off < n; off += take) {
 		take = next_run(p, n, off, pads);
 		if (take == 0) { /* a pad */
+			if (end == n) {
+				end = off;
+				nbits = d.nbits;
+			}
 			if (pads == PADS_BEGIN_ANEW)
 				d = (struct base64_decoder){0};
 			take = 1;
 			continue;
 		}
 		len += base64_decode(&d, p + off, take, block + len);
-		if (len >= BLOCK) {
-			ok = spool_write(out, block, len, err);
+		garbage |= d.garbage;
+		if (len >= BLOCK || out == NULL) {
+			ok = out == NULL || spool_write(out, block, len, err);
 			len = 0;
 		}
 	}
-	ok = ok && spool_write(out, block, len, err);
+	*good = !garbage && is_good_end(p + end, n - end, end == n ?
+	    d.nbits : nbits);
+	ok = ok && (out == NULL || spool_write(out, block, len, err));
 	free(block);
 	return ok;
 }
@@ -72,20 +110,15 @@ encode_base64(const char *p, size_t n, struct spool *out, struct error *err)
 	return ok;
 }
 
-static bool
-is_base64(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	    (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
-}
-
 bool
 transfer_decode(const char *p, size_t n, enum mime_encoding encoding,
     struct spool *out, struct error *err)
 {
+	bool good;
+
 	switch (encoding) {
 	case MIME_BASE64:
-		return decode_base64(p, n, PADS_END, out, err);
+		return decode_base64(p, n, PADS_END, out, &good, err);
 	case MIME_QUOTED_PRINTABLE:
 		return quoted_printable_decode(p, n, out, err);
 	case MIME_7BIT:
@@ -99,10 +132,11 @@ transfer_decode(const char *p, size_t n, enum mime_encoding encoding,
 
 bool
 transfer_decode_all(const char *p, size_t n, enum mime_encoding encoding,
-    bool join, struct spool *out, struct error *err)
+    bool join, struct spool *out, bool *good, struct error *err)
 {
+	*good = true;
 	return encoding == MIME_BASE64 ? decode_base64(p, n, join ?
-	    PADS_ARE_NOTHING : PADS_BEGIN_ANEW, out, err) :
+	    PADS_ARE_NOTHING : PADS_BEGIN_ANEW, out, good, err) :
 	    transfer_decode(p, n, encoding, out, err);
 }
 
@@ -117,34 +151,6 @@ transfer_is_ambiguous(const char *p, size_t n, enum mime_encoding encoding)
 		if (is_base64(*pad) && *pad != '=')
 			return true;
 	return false;
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static bool
-is_good_base64(const char *p, size_t n)
-{
-	struct base64_decoder d = {0};
-	const char *pad = memchr(p, '=', n);
-	size_t text = pad == NULL ? n : (size_t)(pad - p), pads = 0;
-	unsigned char *block = mem_alloc(BLOCK * 3 / 4 + 3);
-
-	for (size_t off = 0; off < text; off += BLOCK)
-		(void)base64_decode(&d, p + off,
-		    text - off < BLOCK ? text - off : BLOCK, block);
-	free(block);
-	for (size_t i = text; i < n; i++) {
-		if (p[i] == '=')
-			pads++;
-		else if (!is_blank(p[i]))
-			return false;
-	}
-	/* A last group of two characters leaves four bits, of three two. */
-	return !d.garbage && d.nbits != 6 && pads == d.nbits / 2;
 }
 
 static bool
@@ -177,9 +183,13 @@ is_good_quoted_printable(const char *p, size_t n)
 bool
 transfer_is_well_formed(const char *p, size_t n, enum mime_encoding encoding)
 {
+	struct error err;
+	bool good;
+
 	switch (encoding) {
 	case MIME_BASE64:
-		return is_good_base64(p, n);
+		return decode_base64(p, n, PADS_BEGIN_ANEW, NULL, &good,
+		    &err) && good;
 	case MIME_QUOTED_PRINTABLE:
 		return is_good_quoted_printable(p, n);
 	case MIME_OTHER:

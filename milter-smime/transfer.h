@@ -21,10 +21,11 @@ bool transfer_decode(const char *p, size_t n, enum mime_encoding encoding,
 /*
  * For who must miss nothing: base64 behind a pad, which some readers decode
  * and others do not, is decoded too, as a text of its own or, with join, as
- * if there were no pad.  Do the two differ?
+ * if there were no pad.  Do the two differ?  *good: is it well-formed
+ * base64, or something else (see below)?
  */
 bool transfer_decode_all(const char *p, size_t n,
-    enum mime_encoding encoding, bool join, struct spool *out,
+    enum mime_encoding encoding, bool join, struct spool *out, bool *good,
     struct error *err) __attribute__((warn_unused_result));
 bool transfer_is_ambiguous(const char *p, size_t n,
     enum mime_encoding encoding);
