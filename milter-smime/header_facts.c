@@ -107,6 +107,7 @@ header_facts_subject(const struct header_facts *f)
 {
 	const char *text = buf_text(&f->subject);
 	size_t n = f->subject.len;
+	char *copy;
 
 	while (n > 0 && (is_blank(text[n - 1]) || text[n - 1] == '\r'))
 		n--;
@@ -115,5 +116,9 @@ header_facts_subject(const struct header_facts *f)
 		n--;
 	}
 	/* It may hold a NUL; a text of ours ends there. */
-	return mem_dup(text, n);
+	copy = mem_dup(text, n);
+	for (char *p = copy; *p != '\0'; p++)
+		if (*p == '\t')
+			*p = ' ';
+	return copy;
 }

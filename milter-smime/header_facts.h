@@ -37,7 +37,10 @@ void header_facts_line(struct header_facts *f, const char *text, size_t n,
 bool header_facts_quarantine(const struct header_facts *f,
     const char *authserv_id, struct quarantine *q);
 
-/* Without the blanks around it; "" when there is none.  free(3). */
+/*
+ * Without the blanks around it, tabs (of folds) as blanks; "" when there is
+ * none.  free(3).
+ */
 char *header_facts_subject(const struct header_facts *f);
 
 #endif
