@@ -38,21 +38,6 @@ put_ascii(struct buf *out, const char *s)
 	}
 }
 
-/* RFC 5322 section 3.3; by hand, because strftime(3) has a locale. */
-static void
-put_date(struct buf *out, time_t t)
-{
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	struct tm tm = {0};
-
-	if (gmtime_r(&t, &tm) == NULL)
-		return;
-	buf_printf(out, "Date: %.3s, %02d %.3s %d %02d:%02d:%02d +0000\n",
-	    days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
 /* Length of the UTF-8 character at s, which is known to be valid. */
 static size_t
 character(const char *s)
@@ -132,8 +117,10 @@ put_subject(struct buf *out, const struct alert_mail *m)
 static void
 put_headers(struct buf *out, const struct alert_mail *m)
 {
-	put_date(out, m->now);
-	buf_puts(out, "From: \"Postseal ");
+	char date[CLOCK_MAIL_SIZE];
+
+	clock_format_mail(m->now, date, sizeof(date));
+	buf_printf(out, "Date: %s\nFrom: \"Postseal ", date);
 	put_ascii(out, m->program);
 	buf_puts(out, "\" <");
 	if (m->from != NULL) {

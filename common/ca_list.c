@@ -225,6 +225,7 @@ ca_list_open(const struct settings *s, const char *extra_file, bool with_crls,
 {
 	struct ca_list *list = mem_alloc(sizeof(*list));
 	const struct snapshot_source source = {
+		.class = "certificates",
 		.name = "ca-list",
 		.context = list,
 		.make = snapshot_make,

@@ -367,6 +367,7 @@ cert_store_open(const struct settings *s, bool with_keys, struct error *err)
 {
 	struct cert_store *store = mem_alloc(sizeof(*store));
 	const struct snapshot_source source = {
+		.class = "certificates",
 		.name = "certificate-store",
 		.context = store,
 		.make = snapshot_make,

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool fixed;
@@ -60,4 +61,18 @@ clock_format(time_t t, char *text, size_t size)
 	if (gmtime_r(&t, &tm) == NULL ||
 	    strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		strncpy(text, "unknown", size);
+}
+
+/* By hand, because strftime(3) has a locale. */
+void
+clock_format_mail(time_t t, char *text, size_t size)
+{
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct tm tm = {0};
+
+	gmtime_r(&t, &tm);
+	snprintf(text, size, "%.3s, %02d %.3s %d %02d:%02d:%02d +0000",
+	    days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
+	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }

@@ -29,4 +29,9 @@ bool clock_parse(const char *text, time_t *t);
 /* Writes t as "2026-11-22T09:00:00Z"; size at least 21. */
 void clock_format(time_t t, char *text, size_t size);
 
+#define CLOCK_MAIL_SIZE 40
+
+/* Writes t as a Date field has it (RFC 5322 3.3), in UTC. */
+void clock_format_mail(time_t t, char *text, size_t size);
+
 #endif

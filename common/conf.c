@@ -519,31 +519,28 @@ check_mode(const char *path, const struct stat *st, struct error *err)
 }
 
 static bool
-read_fd(int fd, const char *path, char *data, size_t max, size_t *n,
-    struct error *err)
+read_fd(int fd, const char *path, struct buf *text, struct error *err)
 {
+	char block[8192];
 	ssize_t got;
 
-	*n = 0;
-	while (*n < max) {
-		got = read(fd, data + *n, max - *n);
+	for (;;) {
+		got = read(fd, block, sizeof(block));
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return error_errno(err, "cannot read %s", path);
 		if (got == 0)
-			break;
-		*n += (size_t)got;
+			return true;
+		if (!buf_append(text, block, (size_t)got))
+			return error_perm(err, "%s: more than %zu bytes; split "
+			    "it into several files", path, text->max);
 	}
-	return true;
 }
 
-static bool
-read_file(struct conf *c, const char *path, struct error *err)
+bool
+conf_load(const char *path, struct buf *text, struct error *err)
 {
-	/* One byte more than may be there, so that parse() sees it. */
-	size_t max = FILE_BYTES_MAX + 1, n;
-	char *data = mem_alloc(max);
 	struct stat st;
 	bool ok = false;
 	int fd;
@@ -551,8 +548,8 @@ read_file(struct conf *c, const char *path, struct error *err)
 	/* O_NONBLOCK: a FIFO here must not make us wait. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT) {
-		error_perm(err, "%s: No such file; write it or name another "
-		    "with -c", path);
+		error_perm(err, "%s: No such file; write it or name another",
+		    path);
 		goto out;
 	}
 	if (fd < 0 || fstat(fd, &st) < 0) {
@@ -564,13 +561,23 @@ read_file(struct conf *c, const char *path, struct error *err)
 		    "this away", path);
 		goto out;
 	}
-	ok = check_mode(path, &st, err) &&
-	    read_fd(fd, path, data, max, &n, err) &&
-	    parse(c, path, data, n, err);
+	ok = check_mode(path, &st, err) && read_fd(fd, path, text, err);
 out:
 	if (fd >= 0)
 		close(fd);
-	free(data);
+	return ok;
+}
+
+static bool
+read_file(struct conf *c, const char *path, struct error *err)
+{
+	struct buf text;
+	bool ok;
+
+	buf_init(&text, FILE_BYTES_MAX);
+	ok = conf_load(path, &text, err) &&
+	    parse(c, path, buf_text(&text), text.len, err);
+	buf_clear(&text);
 	return ok;
 }
 

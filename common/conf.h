@@ -34,6 +34,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/buf.h"
 #include "common/error.h"
 #include "common/strvec.h"
 
@@ -81,6 +82,13 @@ struct conf *conf_parse(const char *file, const char *text, size_t n,
     struct error *err);
 
 void conf_free(struct conf *c);
+
+/*
+ * Appends a whole file of the administrator's to text, within its maximum:
+ * a regular one, and not one that anyone may write.
+ */
+bool conf_load(const char *path, struct buf *text, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* Sets err to PERM "FILE:LINE:COLUMN: text"; returns false. */
 bool conf_error(struct error *err, const struct conf_pos *pos,

@@ -146,7 +146,7 @@ static void
 mend(struct snapshot *s)
 {
 	if (s->told_at != 0)
-		alert_clear("certificates", s->source.name);
+		alert_clear(s->source.class, s->source.name);
 	s->broken_at = s->told_at = 0;
 }
 
@@ -160,7 +160,7 @@ complain(struct snapshot *s, uint64_t state, int64_t now,
 	if (now - s->broken_at < BROKEN_FOR_MS)
 		return;
 	s->told_at = now;
-	alert_raise("certificates", s->source.name, "WARNING",
+	alert_raise(s->source.class, s->source.name, "WARNING",
 	    "changed files are not taken up, the old ones stay in use: %s",
 	    err->text);
 }

@@ -13,8 +13,8 @@
  *
  * A new value that cannot be made keeps the old one.  A certificate and its
  * key are replaced one after the other, so nobody hears of it until it is
- * still broken at a second look, two seconds later or more; then the alert
- * `certificates` stands until it is good again.  Files that changed while
+ * still broken at a second look, two seconds later or more; then an alert
+ * stands until it is good again.  Files that changed while
  * they were being read are looked at again at the next look.
  *
  * Thread safe but for open and close.
@@ -26,7 +26,8 @@
 #include "common/strvec.h"
 
 struct snapshot_source {
-	const char *name; /* of the alert, and in the log */
+	const char *class; /* of the alert, see alert.h */
+	const char *name;  /* of the alert, and in the log */
 	void *context;
 	/* NULL on failure. */
 	void *(*make)(void *context, struct error *err);

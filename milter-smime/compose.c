@@ -113,16 +113,16 @@ set_results(const struct composer *c, bool verify, struct outcome *o,
 	const char *id = postseal_authserv_id(c->gateway->common);
 	struct buf value;
 
-	outcome_delete_fields(o, c->m, RESULTS, is_forged, id);
 	/* Postfix needs longer for each; no honest mail has so many. */
-	if (o->nedits > FORGED_MAX)
+	if (fields_delete_named(&o->header, RESULTS, is_forged, id) >
+	    FORGED_MAX)
 		return error_perm(err, "more than %d forged %s fields",
 		    FORGED_MAX, RESULTS);
 	if (!verify || c->r->verdict.signature == SIGNATURE_NONE)
 		return true;
 	buf_init(&value, 8192);
 	auth_results_format(id, &c->r->verdict, &value);
-	outcome_prepend(o, RESULTS, buf_text(&value));
+	fields_prepend(&o->header, RESULTS, buf_text(&value));
 	buf_clear(&value);
 	return true;
 }
@@ -191,13 +191,14 @@ compose(const struct composer *c, const struct delivery *d, struct copy *copy,
 	struct entity e;
 	bool changed = false, ok;
 
+	outcome_init(&copy->outcome, c->m);
 	entity_borrow(&e, layers_outermost(&c->r->layers));
 	ok = d->disposition != DISPOSITION_PASS ||
 	    (set_results(c, d->verify, &copy->outcome, err) &&
 	    take_steps(c, d, &e, copy, &changed, err));
 	copy->outcome.return_header_only = d->decrypt;
 	if (ok && changed)
-		outcome_set_entity(&copy->outcome, c->m, &e);
+		outcome_set_entity(&copy->outcome, &e);
 	entity_clear(&e);
 	return ok;
 }

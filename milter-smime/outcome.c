@@ -11,13 +11,16 @@
 #include "common/strvec.h"
 
 void
+outcome_init(struct outcome *o, const struct message *m)
+{
+	memset(o, 0, sizeof(*o));
+	fields_init(&o->header, m);
+}
+
+void
 outcome_clear(struct outcome *o)
 {
-	for (size_t i = 0; i < o->nedits; i++) {
-		free(o->edits[i].name);
-		free(o->edits[i].value);
-	}
-	free(o->edits);
+	fields_clear(&o->header);
 	pieces_clear(&o->body);
 	memset(o, 0, sizeof(*o));
 }
@@ -51,44 +54,6 @@ outcome_tempfail(struct outcome *o, const char *status, const char *fmt, ...)
 	va_start(ap, fmt);
 	refuse(o, OUTCOME_TEMPFAIL, "451", status, fmt, ap);
 	va_end(ap);
-}
-
-static void
-add_edit(struct outcome *o, enum edit_kind kind, const char *name,
-    const char *value, unsigned index)
-{
-	struct edit *e;
-
-	o->edits = mem_resize(o->edits, o->nedits + 1, sizeof(*e));
-	e = &o->edits[o->nedits++];
-	e->kind = kind;
-	e->name = mem_strdup(name);
-	e->value = mem_strdup(value);
-	e->index = index;
-}
-
-void
-outcome_delete_fields(struct outcome *o, const struct message *m,
-    const char *name, bool (*pick)(const void *context, const char *value),
-    const void *context)
-{
-	unsigned index = (unsigned)message_header_count(m, name);
-
-	/* From the last: deleted fields stop counting. */
-	for (size_t i = m->nheaders; i-- > 0;) {
-		if (strcasecmp(m->headers[i].name, name) != 0)
-			continue;
-		if (pick == NULL || pick(context, m->headers[i].value))
-			add_edit(o, EDIT_DELETE, m->headers[i].name, NULL,
-			    index);
-		index--;
-	}
-}
-
-void
-outcome_prepend(struct outcome *o, const char *name, const char *value)
-{
-	add_edit(o, EDIT_PREPEND, name, value, 1);
 }
 
 /* The entity's head as fields: name, value, name, value … */
@@ -135,113 +100,59 @@ wanted(const struct strvec *fields, const char *name, size_t n)
 }
 
 static size_t
-count_before(const struct message *m, size_t at)
+count_before(const struct fields *header, size_t at)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < at; i++)
-		if (strcasecmp(m->headers[i].name, m->headers[at].name) == 0)
+		if (strcasecmp(header->v[i].name, header->v[at].name) == 0)
 			n++;
 	return n;
 }
 
 static void
-set_head(struct outcome *o, const struct message *m,
-    const struct strvec *fields)
+set_head(struct fields *header, const struct strvec *wanted_fields)
 {
 	/* Backwards, so that deleting never moves what comes after. */
-	for (size_t i = m->nheaders; i-- > 0;) {
-		const struct header *h = &m->headers[i];
+	for (size_t i = header->n; i-- > 0;) {
+		const struct field *h = &header->v[i];
 		const char *value;
-		size_t n;
 
 		if (strncasecmp(h->name, "Content-", 8) != 0)
 			continue;
-		n = count_before(m, i);
-		value = wanted(fields, h->name, n);
+		value = wanted(wanted_fields, h->name,
+		    count_before(header, i));
 		if (value == NULL)
-			add_edit(o, EDIT_DELETE, h->name, NULL,
-			    (unsigned)n + 1);
+			fields_delete(header, i);
 		else if (strcmp(value, h->value) != 0)
-			add_edit(o, EDIT_CHANGE, h->name, value,
-			    (unsigned)n + 1);
+			fields_change(header, i, value);
 	}
-	if (message_header(m, "MIME-Version", 0) == NULL)
-		add_edit(o, EDIT_APPEND, "MIME-Version", " 1.0", 0);
-	for (size_t i = 0; i + 1 < fields->n; i += 2) {
+	if (fields_find(header, "MIME-Version", 0) == NULL)
+		fields_append(header, "MIME-Version", " 1.0");
+	for (size_t i = 0; i + 1 < wanted_fields->n; i += 2) {
+		const char *name = wanted_fields->v[i];
 		size_t n = 0;
 
 		for (size_t j = 0; j < i; j += 2)
-			if (strcasecmp(fields->v[j], fields->v[i]) == 0)
+			if (strcasecmp(wanted_fields->v[j], name) == 0)
 				n++;
-		if (message_header(m, fields->v[i], n) == NULL)
-			add_edit(o, EDIT_APPEND, fields->v[i],
-			    fields->v[i + 1], 0);
+		if (fields_find(header, name, n) == NULL)
+			fields_append(header, name, wanted_fields->v[i + 1]);
 	}
 }
 
 void
-outcome_set_entity(struct outcome *o, const struct message *m,
-    struct entity *e)
+outcome_set_entity(struct outcome *o, struct entity *e)
 {
-	struct strvec fields = {0};
+	struct strvec wanted_fields = {0};
 
-	split_head(&e->head, &fields);
-	set_head(o, m, &fields);
-	strvec_clear(&fields);
+	split_head(&e->head, &wanted_fields);
+	set_head(&o->header, &wanted_fields);
+	strvec_clear(&wanted_fields);
 	pieces_clear(&o->body);
 	o->body = e->body;
 	memset(&e->body, 0, sizeof(e->body));
 	o->replace_body = true;
-}
-
-/* Fields in their order while edits are tried on them. */
-struct field_list {
-	const char **names, **values;
-	size_t n;
-};
-
-static size_t
-find_field(const struct field_list *l, const char *name, unsigned index)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcasecmp(l->names[i], name) == 0 && --index == 0)
-			return i;
-	return l->n;
-}
-
-static void
-apply(struct field_list *l, const struct edit *e)
-{
-	size_t at = e->kind == EDIT_APPEND ? l->n :
-	    e->kind == EDIT_PREPEND ? 0 : find_field(l, e->name, e->index);
-	size_t rest = l->n - at;
-
-	switch (e->kind) {
-	case EDIT_CHANGE:
-		if (rest > 0)
-			l->values[at] = e->value;
-		break;
-	case EDIT_DELETE:
-		if (rest == 0)
-			break;
-		memmove(l->names + at, l->names + at + 1,
-		    (rest - 1) * sizeof(*l->names));
-		memmove(l->values + at, l->values + at + 1,
-		    (rest - 1) * sizeof(*l->values));
-		l->n--;
-		break;
-	case EDIT_APPEND:
-	case EDIT_PREPEND:
-		memmove(l->names + at + 1, l->names + at,
-		    rest * sizeof(*l->names));
-		memmove(l->values + at + 1, l->values + at,
-		    rest * sizeof(*l->values));
-		l->names[at] = e->name;
-		l->values[at] = e->value;
-		l->n++;
-		break;
-	}
 }
 
 static void
@@ -260,23 +171,12 @@ void
 outcome_render(const struct outcome *o, const struct message *m,
     struct pieces *p)
 {
-	struct field_list l = {
-		.names = mem_array(m->nheaders + o->nedits, sizeof(char *)),
-		.values = mem_array(m->nheaders + o->nedits, sizeof(char *)),
-		.n = m->nheaders,
-	};
 	struct buf head;
 
-	for (size_t i = 0; i < m->nheaders; i++) {
-		l.names[i] = m->headers[i].name;
-		l.values[i] = m->headers[i].value;
-	}
-	for (size_t i = 0; i < o->nedits; i++)
-		apply(&l, &o->edits[i]);
 	/* The fields of the message are bounded; ours are few. */
 	buf_init(&head, SIZE_MAX / 2);
-	for (size_t i = 0; i < l.n; i++)
-		put_field(&head, l.names[i], l.values[i]);
+	for (size_t i = 0; i < o->header.n; i++)
+		put_field(&head, o->header.v[i].name, o->header.v[i].value);
 	buf_puts(&head, "\r\n");
 	pieces_keep_text(p, &head);
 	if (!o->replace_body)
@@ -284,8 +184,6 @@ outcome_render(const struct outcome *o, const struct message *m,
 	else
 		for (size_t i = 0; i < o->body.n; i++)
 			pieces_add(p, o->body.v[i].data, o->body.v[i].len);
-	free(l.names);
-	free(l.values);
 }
 
 bool

@@ -14,6 +14,7 @@
 
 #include "common/error.h"
 #include "entity.h"
+#include "fields.h"
 #include "message.h"
 #include "pieces.h"
 
@@ -24,27 +25,12 @@ enum outcome_kind {
 	OUTCOME_DISCARD,  /* dropped, or sent on as copies */
 };
 
-enum edit_kind {
-	EDIT_CHANGE, /* the index-th (from 1) field of that name */
-	EDIT_DELETE,
-	EDIT_APPEND,
-	EDIT_PREPEND,
-};
-
-struct edit {
-	enum edit_kind kind;
-	char *name;
-	char *value; /* as in struct header; NULL for EDIT_DELETE */
-	unsigned index;
-};
-
 struct outcome {
 	enum outcome_kind kind;
 	char code[4];	/* "550" */
 	char status[12]; /* "5.7.1" */
 	char text[400]; /* of a reply: what, and what to do */
-	struct edit *edits; /* in the order they must be done */
-	size_t nedits;
+	struct fields header; /* as it will be, and the edits to that */
 	bool replace_body;
 	struct pieces body;
 	/*
@@ -54,7 +40,8 @@ struct outcome {
 	bool return_header_only;
 };
 
-/* Zeroed memory is "pass as it is". */
+/* The message passes as it is, so far. */
+void outcome_init(struct outcome *o, const struct message *m);
 void outcome_clear(struct outcome *o);
 
 void outcome_reject(struct outcome *o, const char *status, const char *fmt,
@@ -62,19 +49,12 @@ void outcome_reject(struct outcome *o, const char *status, const char *fmt,
 void outcome_tempfail(struct outcome *o, const char *status,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Deletes the fields of that name for which pick says so, highest first. */
-void outcome_delete_fields(struct outcome *o, const struct message *m,
-    const char *name, bool (*pick)(const void *context, const char *value),
-    const void *context);
-void outcome_prepend(struct outcome *o, const char *name, const char *value);
-
 /*
  * The message becomes e: Content-* fields that differ are changed where
  * they stand, others deleted or added; MIME-Version is added when missing;
  * the body is replaced.  Takes e's body.
  */
-void outcome_set_entity(struct outcome *o, const struct message *m,
-    struct entity *e);
+void outcome_set_entity(struct outcome *o, struct entity *e);
 
 /*
  * The message as it will be, CRLF: borrows from o and m, and keeps its

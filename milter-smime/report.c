@@ -110,11 +110,12 @@ put_verdict(const struct report *r, struct buf *line)
 static unsigned
 forged_fields(const struct outcome *o)
 {
+	const struct edit *edits = o->header.edits;
 	unsigned n = 0;
 
-	for (size_t i = 0; i < o->nedits; i++)
-		if (o->edits[i].kind == EDIT_DELETE && strcasecmp(
-		    o->edits[i].name, "Authentication-Results") == 0)
+	for (size_t i = 0; i < o->header.nedits; i++)
+		if (edits[i].kind == EDIT_DELETE && strcasecmp(edits[i].name,
+		    "Authentication-Results") == 0)
 			n++;
 	return n;
 }

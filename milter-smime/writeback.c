@@ -111,10 +111,10 @@ writeback(SMFICTX *ctx, const struct outcome *o, const struct message *m)
 		return SMFIS_DISCARD;
 	if (o->kind != OUTCOME_PASS)
 		return refuse(ctx, o);
-	for (size_t i = 0; i < o->nedits; i++) {
-		if (!edit(ctx, &o->edits[i])) {
+	for (size_t i = 0; i < o->header.nedits; i++) {
+		if (!edit(ctx, &o->header.edits[i])) {
 			log_error("%s: Postfix did not take a change of "
-			    "header field %s", queue_id, o->edits[i].name);
+			    "header field %s", queue_id, o->header.edits[i].name);
 			return SMFIS_TEMPFAIL;
 		}
 	}

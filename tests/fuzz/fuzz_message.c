@@ -113,7 +113,7 @@ compare(const struct message *before, const struct message *after,
 static void
 edit(const struct message *m, const char *inner, size_t ninner)
 {
-	struct outcome o = {0};
+	struct outcome o;
 	struct entity e, want;
 	struct message *again;
 	struct error err = {0};
@@ -121,13 +121,14 @@ edit(const struct message *m, const char *inner, size_t ninner)
 	size_t n;
 	FILE *f;
 
+	outcome_init(&o, m);
 	entity_init(&e);
 	entity_init(&want);
 	if (!entity_from_bytes(inner, ninner, &e, &err) ||
 	    !entity_from_bytes(inner, ninner, &want, &err))
 		goto out;
-	outcome_delete_fields(&o, m, "X", is_deleted, NULL);
-	outcome_set_entity(&o, m, &e);
+	fields_delete_named(&o.header, "X", is_deleted, NULL);
+	outcome_set_entity(&o, &e);
 	f = open_memstream(&text, &n);
 	if (f == NULL || !outcome_write(&o, m, f) || fclose(f) != 0)
 		abort();

@@ -45,7 +45,7 @@ keyring
 smime_kind
 entity
 transfer
-mime
+mime fields
 message pieces quoted_printable
 spool
 auth_results
