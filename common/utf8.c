@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/utf8.h"
 
+#include <string.h>
+
 size_t
 utf8_decode(const char *text, size_t n, uint32_t *cp)
 {
@@ -26,4 +28,67 @@ utf8_decode(const char *text, size_t n, uint32_t *cp)
 		return 0;
 	*cp = value;
 	return len;
+}
+
+size_t
+utf8_encode(uint32_t cp, char out[UTF8_MAX])
+{
+	if (cp > 0x10ffff || (cp >= 0xd800 && cp <= 0xdfff))
+		cp = UTF8_REPLACEMENT;
+	if (cp < 0x80) {
+		out[0] = (char)cp;
+		return 1;
+	}
+	if (cp < 0x800) {
+		out[0] = (char)(0xc0 | cp >> 6);
+		out[1] = (char)(0x80 | (cp & 0x3f));
+		return 2;
+	}
+	if (cp < 0x10000) {
+		out[0] = (char)(0xe0 | cp >> 12);
+		out[1] = (char)(0x80 | (cp >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (cp & 0x3f));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | cp >> 18);
+	out[1] = (char)(0x80 | (cp >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (cp >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (cp & 0x3f));
+	return 4;
+}
+
+size_t
+utf8_span_ascii(const char *s, size_t n)
+{
+	const uint64_t high = 0x8080808080808080;
+	size_t i = 0;
+	uint64_t v[4];
+
+	for (; n - i >= sizeof(v); i += sizeof(v)) {
+		memcpy(v, s + i, sizeof(v));
+		if (((v[0] | v[1] | v[2] | v[3]) & high) != 0)
+			break;
+	}
+	while (i < n && (unsigned char)s[i] < 0x80)
+		i++;
+	return i;
+}
+
+size_t
+utf8_span(const char *s, size_t n)
+{
+	size_t i = 0, len;
+	uint32_t cp;
+
+	while (i < n) {
+		if ((unsigned char)s[i] < 0x80) {
+			i += utf8_span_ascii(s + i, n - i);
+			continue;
+		}
+		len = utf8_decode(s + i, n - i, &cp);
+		if (len == 0)
+			return i;
+		i += len;
+	}
+	return i;
 }

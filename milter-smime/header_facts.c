@@ -5,9 +5,10 @@
 #include <strings.h>
 
 #include "common/ascii.h"
-#include "common/mem.h"
+#include "header_text.h"
 
-#define SUBJECT_MAX 2048
+#define SUBJECT_MAX	 2048
+#define SUBJECT_TEXT_MAX (8 * SUBJECT_MAX) /* decoded */
 
 void
 header_facts_init(struct header_facts *f)
@@ -105,20 +106,9 @@ header_facts_quarantine(const struct header_facts *f,
 char *
 header_facts_subject(const struct header_facts *f)
 {
-	const char *text = buf_text(&f->subject);
-	size_t n = f->subject.len;
-	char *copy;
+	struct buf text;
 
-	while (n > 0 && (is_blank(text[n - 1]) || text[n - 1] == '\r'))
-		n--;
-	while (n > 0 && is_blank(*text)) {
-		text++;
-		n--;
-	}
-	/* It may hold a NUL; a text of ours ends there. */
-	copy = mem_dup(text, n);
-	for (char *p = copy; *p != '\0'; p++)
-		if (*p == '\t')
-			*p = ' ';
-	return copy;
+	buf_init(&text, SUBJECT_TEXT_MAX);
+	header_text_decode(buf_text(&f->subject), f->subject.len, &text);
+	return buf_take(&text);
 }

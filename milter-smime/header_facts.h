@@ -38,8 +38,8 @@ bool header_facts_quarantine(const struct header_facts *f,
     const char *authserv_id, struct quarantine *q);
 
 /*
- * Without the blanks around it, tabs (of folds) as blanks; "" when there is
- * none.  free(3).
+ * As people read it (header_text.h), one line of UTF-8; "" when there is
+ * none, or it is too long to be shown.  free(3).
  */
 char *header_facts_subject(const struct header_facts *f);
 

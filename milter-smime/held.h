@@ -21,7 +21,7 @@ struct held {
 	struct queue_entry entry;
 	bool ours; /* in a quarantine */
 	struct quarantine quarantine;
-	char *subject; /* as it stands in the header */
+	char *subject; /* decoded */
 };
 
 /* Borrows h for the call. False, with err set, when no more is wanted. */

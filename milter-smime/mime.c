@@ -450,6 +450,7 @@ struct walk {
 	int open[2 * MIME_MAX_DEPTH + 2]; /* indexes of parts, outermost first */
 	size_t nopen;
 	bool in_head; /* of the innermost */
+	bool all;     /* into multipart/signed too */
 };
 
 static struct mime_part *
@@ -478,7 +479,8 @@ is_embedded(const char *type)
 
 /* What a part is, by its header lines, else by its parent's type. */
 static void
-classify(struct mime_part *part, bool in_digest, const char *head, size_t n)
+classify(struct mime_part *part, bool in_digest, bool all, const char *head,
+    size_t n)
 {
 	struct mime_span line, value;
 	struct mime_value v;
@@ -496,7 +498,7 @@ classify(struct mime_part *part, bool in_digest, const char *head, size_t n)
 	boundary = mime_value_get(&v, "boundary");
 	if (strncmp(v.type, "multipart/", 10) == 0 && boundary != NULL &&
 	    boundary[0] != '\0' && strlen(boundary) <= MIME_MAX_BOUNDARY) {
-		part->kind = strcmp(v.type, "multipart/signed") == 0 ?
+		part->kind = !all && strcmp(v.type, "multipart/signed") == 0 ?
 		    MIME_SIGNED : MIME_MULTIPART;
 		part->boundary = mem_strdup(boundary);
 		part->is_digest = strcmp(v.type, "multipart/digest") == 0;
@@ -530,7 +532,7 @@ begin_body(struct walk *w, const char *head, size_t nhead, size_t off)
 	part->has_body = true;
 	part->body.off = off;
 	classify(part, part->parent >= 0 &&
-	    w->m->parts[part->parent].is_digest, head, nhead);
+	    w->m->parts[part->parent].is_digest, w->all, head, nhead);
 	if (part->kind == MIME_LEAF || part->kind == MIME_SIGNED)
 		return;
 	if (!has_room(w)) {
@@ -651,11 +653,11 @@ on_line(struct walk *w, size_t off, size_t text, size_t next)
 	}
 }
 
-void
-mime_parse(const char *head, size_t nhead, const char *body, size_t nbody,
-    struct mime *m)
+static void
+parse(const char *head, size_t nhead, const char *body, size_t nbody,
+    bool all, struct mime *m)
 {
-	struct walk w = {.p = body, .n = nbody, .m = m};
+	struct walk w = {.p = body, .n = nbody, .m = m, .all = all};
 	size_t off, text, next;
 
 	memset(m, 0, sizeof(*m));
@@ -673,6 +675,20 @@ mime_parse(const char *head, size_t nhead, const char *body, size_t nbody,
 	}
 	while (w.nopen > 0)
 		end_part(&m->parts[w.open[--w.nopen]], nbody);
+}
+
+void
+mime_parse(const char *head, size_t nhead, const char *body, size_t nbody,
+    struct mime *m)
+{
+	parse(head, nhead, body, nbody, false, m);
+}
+
+void
+mime_parse_all(const char *head, size_t nhead, const char *body,
+    size_t nbody, struct mime *m)
+{
+	parse(head, nhead, body, nbody, true, m);
 }
 
 void

@@ -58,7 +58,7 @@ bool mime_has_two(const char *head, size_t n, const char *name);
 enum mime_kind {
 	MIME_LEAF, /* also with two Content-Type fields */
 	MIME_MULTIPART,
-	MIME_SIGNED,  /* multipart/signed: never looked into */
+	MIME_SIGNED,  /* multipart/signed: not looked into */
 	MIME_MESSAGE, /* message/rfc822, message/global: one child */
 };
 
@@ -89,6 +89,13 @@ struct mime {
 void mime_parse(const char *head, size_t nhead, const char *body,
     size_t nbody, struct mime *m);
 void mime_clear(struct mime *m);
+
+/*
+ * The same for who only reads: multipart/signed is a multipart like any
+ * other, and what is in it has parts too.
+ */
+void mime_parse_all(const char *head, size_t nhead, const char *body,
+    size_t nbody, struct mime *m);
 
 /*
  * The parts between the delimiter lines of one boundary, nothing else

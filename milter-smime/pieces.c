@@ -91,6 +91,8 @@ pieces_flatten(struct pieces *p, const struct spool_place *place,
 	if (p->n <= 1)
 		return true;
 	s = spool_new(place);
+	if (p->secret)
+		spool_set_secret(s);
 	for (size_t i = 0; i < p->n; i++) {
 		if (!spool_write(s, p->v[i].data, p->v[i].len, err)) {
 			spool_free(&s);

@@ -28,6 +28,7 @@ struct pieces {
 	size_t nspools;
 	char **texts;
 	size_t ntexts;
+	bool secret; /* so is the copy that pieces_flatten makes */
 };
 
 /* Zeroed memory is no pieces. */

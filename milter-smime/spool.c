@@ -253,6 +253,9 @@ spool_finish(struct spool *s, struct error *err)
 		return error_errno(err, "cannot map a temporary file of "
 		    "%zu bytes", s->len);
 	}
+	/* The map is enough; messages of many parts have many of them. */
+	close(s->fd);
+	s->fd = -1;
 	return true;
 }
 

@@ -43,16 +43,20 @@ trust
 revocation
 keyring
 smime_kind
+held
+postcat postfix_queue
+header_facts queue_entry
+mail_text
+mail_parts
 entity
-transfer
-mime fields
+header_text html_text
+html_entity visible_text
+transfer charset
+mime text_writer fields
 message pieces quoted_printable
 spool
 auth_results
 verdict smime_settings base64 cms_walk
-held
-postcat postfix_queue
-header_facts queue_entry
 quarantine lines
 """
 

@@ -1,0 +1,856 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "mail_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "header_text.h"
+#include "transfer.h"
+
+#define TYPES_MAX 4	/* Content-Type fields that are believed */
+#define BOUNDARIES_MAX 8
+#define HEADERS_TYPE "text/rfc822-headers" /* RFC 6522 section 4 */
+
+/* Bytes that lie elsewhere. */
+struct view {
+	const char *p;
+	size_t n;
+};
+
+/* A part to be read: where it stands decides what it is. */
+struct part {
+	struct view head, body;
+	bool embedded;	/* in a message or digest in the message */
+	bool in_digest; /* a message, unless it says otherwise */
+};
+
+struct finder {
+	struct mail_parts *m;
+	const struct spool_place *place;
+	struct error *err;
+	size_t again; /* bytes that may still be read once more */
+	unsigned level;
+	bool full;
+	bool ok;
+};
+
+static void read_entity(struct finder *f, const struct part *part);
+static void read_message(struct finder *f, struct view text);
+
+/* ---- fields ---- */
+
+/* The next field of that name from *off on; its value. */
+static bool
+next_field(struct view head, const char *name, size_t *off,
+    struct view *value)
+{
+	struct mime_span line, text;
+
+	if (!mime_find_field(head.p + *off, head.n - *off, name, &line,
+	    &text))
+		return false;
+	*value = (struct view){head.p + *off + text.off, text.len};
+	*off += line.off + line.len;
+	return true;
+}
+
+static bool
+has_field(struct view head, const char *name)
+{
+	struct view value;
+	size_t off = 0;
+
+	return next_field(head, name, &off, &value);
+}
+
+/* Every reader takes the same from it? */
+static bool
+is_clear_value(struct view text, bool is_type)
+{
+	struct mime_value v;
+	const char *slash;
+	bool clear;
+
+	mime_value_parse(text.p, text.n, &v);
+	slash = strchr(v.type, '/');
+	clear = !v.crowded && (is_type ? slash != NULL && slash > v.type &&
+	    slash[1] != '\0' : v.type[0] != '\0');
+	for (size_t i = 0; i < v.nparameters; i++) {
+		clear = clear && !v.parameters[i].broken;
+		for (size_t k = 0; k < i; k++)
+			clear = clear && strcmp(v.parameters[i].name,
+			    v.parameters[k].name) != 0;
+	}
+	mime_value_clear(&v);
+	return clear;
+}
+
+static bool
+is_sound_head(struct view head)
+{
+	static const char *const once[] = {"Content-Type",
+	    "Content-Transfer-Encoding", "Content-Disposition", "Content-ID",
+	    "Content-Description", "MIME-Version"};
+	struct view value;
+	size_t off = 0;
+
+	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
+		if (mime_has_two(head.p, head.n, once[i]))
+			return false;
+	if (next_field(head, "Content-Type", &off, &value) &&
+	    !is_clear_value(value, true))
+		return false;
+	off = 0;
+	return !next_field(head, "Content-Disposition", &off, &value) ||
+	    is_clear_value(value, false);
+}
+
+/* ---- leaves ---- */
+
+static void
+set_readings(struct mail_leaf *leaf, struct view head)
+{
+	static const enum mime_encoding any[MAIL_LEAF_ENCODINGS] = {
+	    MIME_BINARY, MIME_QUOTED_PRINTABLE, MIME_BASE64};
+
+	leaf->encoding = mime_encoding(head.p, head.n);
+	leaf->nreadings = leaf->encoding == MIME_OTHER ?
+	    MAIL_LEAF_ENCODINGS : 1;
+	memcpy(leaf->readings, any, sizeof(any));
+	if (leaf->encoding != MIME_OTHER)
+		leaf->readings[0] = leaf->encoding;
+}
+
+static void
+add_candidates(struct finder *f, struct view value, const char *name,
+    struct strvec *all)
+{
+	if (!header_text_candidates(value.p, value.n, name, all))
+		f->m->sound = false;
+}
+
+/* RFC 2183 2.8: what is not known is an attachment. */
+static bool
+is_attached(struct view disposition)
+{
+	struct mime_value v;
+	bool attached;
+
+	mime_value_parse(disposition.p, disposition.n, &v);
+	attached = v.type[0] != '\0' && strcmp(v.type, "inline") != 0;
+	mime_value_clear(&v);
+	return attached;
+}
+
+static enum mail_leaf_kind
+kind_of(const char *type)
+{
+	static const char *const marked_up[] = {"text/html",
+	    "application/xhtml+xml", "text/x-amp-html", "text/enriched",
+	    "text/richtext", "text/xml"};
+
+	for (size_t i = 0; i < sizeof(marked_up) / sizeof(marked_up[0]); i++)
+		if (strcmp(type, marked_up[i]) == 0)
+			return MAIL_LEAF_HTML;
+	if (strcmp(type, HEADERS_TYPE) == 0)
+		return MAIL_LEAF_HEADERS;
+	return strncmp(type, "text/", 5) == 0 ? MAIL_LEAF_TEXT :
+						MAIL_LEAF_BYTES;
+}
+
+/* NULL when there is no room; type is taken. */
+static struct mail_leaf *
+add_leaf(struct finder *f, char *type, struct view body)
+{
+	struct mail_parts *m = f->m;
+	struct mail_leaf *leaf;
+
+	if (m->n == MAIL_PARTS_MAX) {
+		m->sound = false;
+		f->full = true;
+		free(type);
+		return NULL;
+	}
+	if ((m->n & (m->n - 1)) == 0)
+		m->v = mem_resize(m->v, 2 * m->n + 1, sizeof(*m->v));
+	leaf = &m->v[m->n++];
+	memset(leaf, 0, sizeof(*leaf));
+	leaf->type = type;
+	leaf->part.type = type;
+	leaf->part.size = body.n;
+	leaf->body = body.p;
+	leaf->nbody = body.n;
+	leaf->readings[0] = leaf->encoding = MIME_BINARY;
+	leaf->nreadings = 1;
+	return leaf;
+}
+
+/* Bytes that are in no part, or whose parts could not be found. */
+static void
+add_rest(struct finder *f, struct view bytes, bool embedded)
+{
+	struct mail_leaf *leaf;
+
+	for (; bytes.n > 0 && strchr("\r\n\t ", bytes.p[0]) != NULL &&
+	    bytes.p[0] != '\0'; bytes.p++)
+		bytes.n--;
+	if (bytes.n == 0)
+		return;
+	leaf = add_leaf(f, mem_strdup("text/plain"), bytes);
+	if (leaf == NULL)
+		return;
+	leaf->part.attachment = embedded;
+	leaf->kind = MAIL_LEAF_TEXT;
+}
+
+static void
+add_headers(struct finder *f, struct view head)
+{
+	struct mail_leaf *leaf;
+
+	if (head.n == 0)
+		return;
+	leaf = add_leaf(f, mem_strdup(HEADERS_TYPE), head);
+	if (leaf == NULL)
+		return;
+	leaf->part.attachment = true;
+	leaf->kind = MAIL_LEAF_HEADERS;
+}
+
+/* type is taken; value is of its field, or empty. */
+static void
+add_part(struct finder *f, const struct part *part, char *type,
+    struct view value)
+{
+	struct mail_leaf *leaf = add_leaf(f, type, part->body);
+	struct view disposition;
+	bool body, attached = false;
+	size_t off = 0;
+
+	if (leaf == NULL)
+		return;
+	set_readings(leaf, part->head);
+	leaf->kind = kind_of(type);
+	while (next_field(part->head, "Content-Disposition", &off,
+	    &disposition)) {
+		attached |= is_attached(disposition);
+		add_candidates(f, disposition, "filename",
+		    &leaf->part.filenames);
+	}
+	add_candidates(f, value, "name", &leaf->part.filenames);
+	if (leaf->kind == MAIL_LEAF_TEXT || leaf->kind == MAIL_LEAF_HTML)
+		add_candidates(f, value, "charset", &leaf->charsets);
+	/* What should have had parts and has none is seen as it stands. */
+	body = strcmp(type, "text/plain") == 0 ||
+	    strcmp(type, "text/html") == 0 ||
+	    strncmp(type, "multipart/", 10) == 0;
+	leaf->part.attachment = !body || attached || part->embedded ||
+	    leaf->part.filenames.n > 0;
+	if (leaf->part.filenames.n > 0)
+		leaf->part.filename = leaf->part.filenames.v[0];
+}
+
+/* ---- other readings ---- */
+
+/* May these bytes be read once more?  Counts them. */
+static bool
+may_read(struct finder *f, size_t n)
+{
+	if (!f->ok || f->level >= MAIL_PARTS_MAX_LEVEL || n > f->again) {
+		f->m->sound = false;
+		return false;
+	}
+	f->again -= n;
+	return true;
+}
+
+/* The body decoded, when its encoding changes it; NULL p when not. */
+static struct view
+decode_body(struct finder *f, const struct part *part,
+    enum mime_encoding encoding)
+{
+	struct view text = {NULL, 0};
+	struct spool *s;
+
+	if (encoding <= MIME_BINARY || !may_read(f, part->body.n))
+		return text;
+	s = spool_new(f->place);
+	spool_set_secret(s);
+	if (transfer_decode_all(part->body.p, part->body.n, encoding, false, s,
+	    f->err) && spool_finish(s, f->err)) {
+		text = (struct view){spool_data(s), spool_len(s)};
+		pieces_own_spool(&f->m->kept, &s);
+	} else {
+		f->ok = false;
+		spool_free(&s);
+	}
+	return text;
+}
+
+/* As a multipart with that boundary; false when it has no parts. */
+static bool
+read_by_boundary(struct finder *f, const struct part *part, struct view body,
+    const char *boundary, const char *type)
+{
+	struct part again = *part;
+	struct buf head;
+	bool closed, found;
+
+	found = boundary[0] != '\0' && strlen(boundary) <= MIME_MAX_BOUNDARY &&
+	    mime_split(body.p, body.n, boundary, NULL, 0, &closed) > 0 &&
+	    may_read(f, body.n);
+	if (!found)
+		return false;
+	buf_init(&head, 4 * MIME_MAX_BOUNDARY);
+	buf_printf(&head, "Content-Type: %s; boundary=\"",
+	    strcmp(type, "multipart/digest") == 0 ? type : "multipart/mixed");
+	for (; *boundary != '\0'; boundary++) {
+		if (*boundary == '"' || *boundary == '\\')
+			buf_putc(&head, '\\');
+		buf_putc(&head, *boundary);
+	}
+	buf_puts(&head, "\"\r\n");
+	again.head = (struct view){buf_text(&head), head.len};
+	again.body = body;
+	again.in_digest = false;
+	f->level++;
+	read_entity(f, &again);
+	f->level--;
+	buf_clear(&head);
+	return true;
+}
+
+/* The first line that could be a delimiter, behind its hyphens. */
+static void
+guess_boundary(struct view body, struct strvec *all)
+{
+	const char *p = body.p, *end = body.p + body.n, *at;
+
+	while (end - p > 2 &&
+	    (at = memmem(p, (size_t)(end - p), "--", 2)) != NULL) {
+		size_t n = 0;
+
+		p = at + 2;
+		while (n <= MIME_MAX_BOUNDARY && p + n < end &&
+		    (unsigned char)p[n] > ' ')
+			n++;
+		if (n == 0 || n > MIME_MAX_BOUNDARY ||
+		    (at > body.p && at[-1] != '\n'))
+			continue;
+		strvec_addn(all, p, n);
+		return;
+	}
+}
+
+static bool
+read_by_boundaries(struct finder *f, const struct part *part,
+    struct view body, const struct strvec *boundaries, const char *type)
+{
+	struct strvec guessed = {0};
+	bool found = false;
+
+	for (size_t i = 0; i < boundaries->n && i < BOUNDARIES_MAX; i++)
+		found |= read_by_boundary(f, part, body, boundaries->v[i],
+		    type);
+	if (!found) {
+		guess_boundary(body, &guessed);
+		if (guessed.n > 0)
+			found = read_by_boundary(f, part, body, guessed.v[0],
+			    type);
+		strvec_clear(&guessed);
+	}
+	return found;
+}
+
+/* In each encoding that it could be in.  False when no parts were found. */
+static bool
+read_multipart(struct finder *f, const struct part *part, struct view value,
+    const char *type)
+{
+	enum mime_encoding encoding = mime_encoding(part->head.p,
+	    part->head.n);
+	struct strvec boundaries = {0};
+	struct view text;
+	bool found;
+
+	add_candidates(f, value, "boundary", &boundaries);
+	found = read_by_boundaries(f, part, part->body, &boundaries, type);
+	for (enum mime_encoding e = MIME_QUOTED_PRINTABLE; e <= MIME_BASE64;
+	    e++) {
+		if (encoding != e && encoding != MIME_OTHER)
+			continue;
+		text = decode_body(f, part, e);
+		if (text.p != NULL)
+			found |= read_by_boundaries(f, part, text,
+			    &boundaries, type);
+	}
+	strvec_clear(&boundaries);
+	return found;
+}
+
+static bool
+begins_with_header(struct view text)
+{
+	struct mime_span head, body;
+
+	mime_divide(text.p, text.n, &head, &body);
+	return head.len > 0;
+}
+
+/* An embedded message that is encoded, or too deep. */
+static bool
+read_encoded_message(struct finder *f, const struct part *part)
+{
+	enum mime_encoding encoding = mime_encoding(part->head.p,
+	    part->head.n);
+	bool found = false;
+	struct view text;
+
+	if ((encoding <= MIME_BINARY || begins_with_header(part->body)) &&
+	    may_read(f, part->body.n)) {
+		read_message(f, part->body);
+		found = true;
+	}
+	for (enum mime_encoding e = MIME_QUOTED_PRINTABLE; e <= MIME_BASE64;
+	    e++) {
+		if (encoding != e && encoding != MIME_OTHER)
+			continue;
+		text = decode_body(f, part, e);
+		if (text.p != NULL) {
+			read_message(f, text);
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* ---- what mime.c calls a leaf ---- */
+
+static char *
+type_of(struct view value)
+{
+	struct mime_value v;
+	char *slash, *type;
+
+	mime_value_parse(value.p, value.n, &v);
+	slash = strchr(v.type, '/');
+	type = mem_strdup(slash == NULL || slash == v.type ||
+	    slash[1] == '\0' ? "text/plain" : v.type);
+	mime_value_clear(&v);
+	return type;
+}
+
+static bool
+is_message_type(const char *type)
+{
+	return strcmp(type, "message/rfc822") == 0 ||
+	    strcmp(type, "message/global") == 0 ||
+	    strcmp(type, "message/news") == 0;
+}
+
+static void
+read_as(struct finder *f, const struct part *part, struct view value)
+{
+	char *type = type_of(value);
+	bool found = false;
+
+	if (strncmp(type, "multipart/", 10) == 0) {
+		found = read_multipart(f, part, value, type);
+		f->m->encrypted |= strcmp(type, "multipart/encrypted") == 0;
+		f->m->sound = false;
+	} else if (is_message_type(type)) {
+		found = read_encoded_message(f, part);
+		/* RFC 6532 3.5 lets these be encoded. */
+		f->m->sound &= strcmp(type, "message/global") == 0;
+	}
+	if (found)
+		free(type);
+	else
+		add_part(f, part, type, value);
+}
+
+static void
+read_leaf(struct finder *f, const struct part *part)
+{
+	static const char message[] = "message/rfc822";
+	struct view values[TYPES_MAX], value;
+	size_t n = 0, off = 0;
+
+	while (next_field(part->head, "Content-Type", &off, &value)) {
+		bool known = false;
+
+		for (size_t i = 0; i < n; i++)
+			known |= values[i].n == value.n &&
+			    memcmp(values[i].p, value.p, value.n) == 0;
+		if (known)
+			continue;
+		/* The first and the last are what readers take. */
+		if (n == TYPES_MAX)
+			n--;
+		values[n++] = value;
+	}
+	for (size_t i = 0; i < n; i++)
+		read_as(f, part, values[i]);
+	if (n == 0 && part->in_digest)
+		read_as(f, part, (struct view){message, sizeof(message) - 1});
+	else if (n == 0)
+		add_part(f, part, mem_strdup("text/plain"),
+		    (struct view){"", 0});
+}
+
+/* ---- other ends of header lines ---- */
+
+/* A line of blanks only, where some readers end the header. */
+static bool
+find_blank_line(struct view head, struct view *before, size_t *next)
+{
+	for (size_t off = 0; off < head.n; off = *next) {
+		const char *nl = memchr(head.p + off, '\n', head.n - off);
+		size_t i = off;
+
+		*next = nl == NULL ? head.n : (size_t)(nl - head.p) + 1;
+		while (i < *next && strchr(" \t\r\n", head.p[i]) != NULL &&
+		    head.p[i] != '\0')
+			i++;
+		if (i == *next) {
+			*before = (struct view){head.p, off};
+			return true;
+		}
+	}
+	return false;
+}
+
+/* All up to the first empty line, past lines that are no header lines. */
+static bool
+find_empty_line(struct view text, struct view *before, size_t *next)
+{
+	for (size_t off = 0; off < text.n; off = *next) {
+		const char *nl = memchr(text.p + off, '\n', text.n - off);
+		size_t end = nl == NULL ? text.n : (size_t)(nl - text.p);
+
+		*next = nl == NULL ? text.n : end + 1;
+		if (end == off || (end == off + 1 && text.p[off] == '\r')) {
+			*before = (struct view){text.p, off};
+			return nl != NULL;
+		}
+	}
+	return false;
+}
+
+static bool
+says_more(struct view head, struct view than)
+{
+	static const char *const names[] = {"Content-Type",
+	    "Content-Transfer-Encoding", "Content-Disposition"};
+
+	head.p += than.n;
+	head.n -= than.n;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (has_field(head, names[i]))
+			return true;
+	return false;
+}
+
+static void
+read_with_head(struct finder *f, const struct part *part, struct view text,
+    struct view head, size_t body, bool is_message)
+{
+	struct part again = *part;
+
+	again.head = head;
+	again.body = (struct view){text.p + body, text.n - body};
+	f->m->sound = false;
+	if (!may_read(f, again.body.n))
+		return;
+	if (is_message)
+		add_headers(f, head);
+	f->level++;
+	read_entity(f, &again);
+	f->level--;
+}
+
+/*
+ * text is all of a part whose header mime.c ended where part says.  (The
+ * entity itself has header lines that a mail server has read.)
+ */
+static void
+read_other_heads(struct finder *f, const struct part *part, struct view text,
+    bool is_message)
+{
+	struct view head;
+	size_t next;
+
+	if (part->head.n > 0 && find_blank_line(part->head, &head, &next))
+		read_with_head(f, part, text, head, next, is_message);
+	if (part->body.n == 0 || part->body.p != part->head.p + part->head.n)
+		return;
+	f->m->sound = false; /* no empty line */
+	if (find_empty_line(text, &head, &next) && head.n > part->head.n &&
+	    says_more(head, part->head))
+		read_with_head(f, part, text, head, next, is_message);
+}
+
+/* ---- the tree ---- */
+
+static struct view
+cut(struct view from, const struct mime_span *span)
+{
+	return (struct view){from.p + span->off, span->len};
+}
+
+/* What stands before the first delimiter of a multipart. */
+static void
+add_preamble(struct finder *f, struct view body, size_t first, bool embedded)
+{
+	size_t n = first;
+
+	/* Without the line of the delimiter. */
+	if (n > 0)
+		n--;
+	while (n > 0 && body.p[n - 1] != '\n')
+		n--;
+	add_rest(f, (struct view){body.p, n}, embedded);
+}
+
+static void
+skip_line(struct view *text)
+{
+	const char *nl = memchr(text->p, '\n', text->n);
+	size_t n = nl == NULL ? text->n : (size_t)(nl - text->p) + 1;
+
+	text->p += n;
+	text->n -= n;
+}
+
+/* "--boundary--" */
+static bool
+is_last_delimiter(struct view line, const char *boundary)
+{
+	size_t n = strlen(boundary);
+
+	return line.n >= n + 4 && memcmp(line.p, "--", 2) == 0 &&
+	    memcmp(line.p + 2, boundary, n) == 0 &&
+	    memcmp(line.p + 2 + n, "--", 2) == 0;
+}
+
+/*
+ * What stands behind its last part: nothing that counts, or parts too, when
+ * it ends twice or there are too many.
+ */
+static void
+add_tail(struct finder *f, const struct part *part, struct view tail,
+    const struct mime_part *multipart)
+{
+	if (tail.n > 0 && (tail.p[0] == '\n' || (tail.n > 1 &&
+	    tail.p[0] == '\r' && tail.p[1] == '\n')))
+		skip_line(&tail);
+	if (is_last_delimiter(tail, multipart->boundary))
+		skip_line(&tail);
+	if (read_by_boundary(f, part, tail, multipart->boundary,
+	    multipart->is_digest ? "multipart/digest" : ""))
+		f->m->sound = false;
+	else
+		add_rest(f, tail, part->embedded);
+}
+
+struct tree {
+	struct view body;
+	struct mime m;
+	size_t *end;	/* of the last child of each part, or 0 */
+	bool *embedded; /* each part */
+};
+
+static struct part
+part_of(const struct tree *t, size_t i, const struct part *all)
+{
+	const struct mime_part *p = &t->m.parts[i];
+	struct part part;
+
+	if (i == 0)
+		return *all;
+	part.head = cut(t->body, &p->head);
+	part.body = cut(t->body, &p->body);
+	part.embedded = t->embedded[i];
+	part.in_digest = t->m.parts[p->parent].is_digest;
+	return part;
+}
+
+static void
+read_node(struct finder *f, const struct tree *t, size_t i,
+    const struct part *all)
+{
+	const struct mime_part *p = &t->m.parts[i];
+	struct part part = part_of(t, i, all);
+	bool is_message = i > 0 &&
+	    t->m.parts[p->parent].kind == MIME_MESSAGE;
+	struct mime_value v;
+	struct view value;
+	size_t off = 0;
+
+	f->m->sound &= is_sound_head(part.head);
+	if (is_message)
+		add_headers(f, part.head);
+	if (i > 0)
+		read_other_heads(f, &part, cut(t->body, &p->whole),
+		    is_message);
+	switch (p->kind) {
+	case MIME_LEAF:
+		read_leaf(f, &part);
+		break;
+	case MIME_MULTIPART:
+	case MIME_SIGNED:
+		if (t->end[i] == 0) {
+			read_leaf(f, &part);
+			break;
+		}
+		f->m->sound &= p->closed;
+		if (next_field(part.head, "Content-Type", &off, &value)) {
+			mime_value_parse(value.p, value.n, &v);
+			f->m->encrypted |= strcmp(v.type,
+			    "multipart/encrypted") == 0;
+			mime_value_clear(&v);
+		}
+		add_preamble(f, part.body, t->m.parts[i + 1].whole.off -
+		    p->body.off, part.embedded);
+		break;
+	case MIME_MESSAGE:
+		break;
+	}
+}
+
+/* When the last part in it has been read. */
+static void
+end_node(struct finder *f, const struct tree *t, size_t i,
+    const struct part *all)
+{
+	const struct mime_part *p = &t->m.parts[i];
+	struct part part = part_of(t, i, all);
+	enum mime_encoding encoding = mime_encoding(part.head.p, part.head.n);
+	size_t end = p->body.off + p->body.len;
+	struct view text, value = {"", 0};
+	struct strvec boundaries = {0};
+	size_t off = 0;
+
+	if (p->kind != MIME_MULTIPART || t->end[i] == 0)
+		return;
+	add_tail(f, &part, (struct view){t->body.p + t->end[i],
+	    end - t->end[i]}, p);
+	if (encoding <= MIME_BINARY)
+		return;
+	/* Not to be encoded (RFC 2045 6.4), but who knows. */
+	f->m->sound = false;
+	next_field(part.head, "Content-Type", &off, &value);
+	add_candidates(f, value, "boundary", &boundaries);
+	for (enum mime_encoding e = MIME_QUOTED_PRINTABLE; e <= MIME_BASE64;
+	    e++) {
+		if (encoding != e && encoding != MIME_OTHER)
+			continue;
+		text = decode_body(f, &part, e);
+		if (text.p != NULL)
+			read_by_boundaries(f, &part, text, &boundaries, "");
+	}
+	strvec_clear(&boundaries);
+}
+
+static void
+find_children(struct tree *t, bool embedded)
+{
+	t->end = mem_array(t->m.nparts, sizeof(*t->end));
+	t->embedded = mem_array(t->m.nparts, sizeof(*t->embedded));
+	t->embedded[0] = embedded;
+	for (size_t i = 1; i < t->m.nparts; i++) {
+		const struct mime_part *p = &t->m.parts[i];
+		const struct mime_part *parent = &t->m.parts[p->parent];
+
+		t->end[p->parent] = p->whole.off + p->whole.len;
+		t->embedded[i] = t->embedded[p->parent] ||
+		    parent->kind == MIME_MESSAGE || parent->is_digest;
+	}
+}
+
+static bool
+is_inside(const struct mime *m, size_t i, size_t of)
+{
+	int at = i < m->nparts ? m->parts[i].parent : -1;
+
+	while (at > (int)of)
+		at = m->parts[at].parent;
+	return at == (int)of;
+}
+
+static void
+read_entity(struct finder *f, const struct part *all)
+{
+	struct tree t = {.body = all->body};
+	size_t open[MIME_MAX_DEPTH], nopen = 0;
+
+	mime_parse_all(all->head.p, all->head.n, all->body.p, all->body.n,
+	    &t.m);
+	f->m->sound &= !t.m.limited;
+	find_children(&t, all->embedded);
+	for (size_t i = 0; i < t.m.nparts && f->ok; i++) {
+		read_node(f, &t, i, all);
+		open[nopen++] = i;
+		while (nopen > 0 && !is_inside(&t.m, i + 1, open[nopen - 1]))
+			end_node(f, &t, open[--nopen], all);
+	}
+	free(t.end);
+	free(t.embedded);
+	mime_clear(&t.m);
+}
+
+static void
+read_message(struct finder *f, struct view text)
+{
+	struct mime_span head, body;
+	struct part part = {.embedded = true};
+
+	mime_divide(text.p, text.n, &head, &body);
+	part.head = cut(text, &head);
+	part.body = cut(text, &body);
+	f->level++;
+	f->m->sound &= is_sound_head(part.head);
+	add_headers(f, part.head);
+	read_other_heads(f, &part, text, true);
+	read_entity(f, &part);
+	f->level--;
+}
+
+static void
+clear_leaf(struct mail_leaf *leaf)
+{
+	strvec_clear(&leaf->part.filenames);
+	strvec_clear(&leaf->charsets);
+	free(leaf->type);
+}
+
+bool
+mail_parts_find(struct mail_parts *m, const char *head, size_t nhead,
+    const char *body, size_t nbody, const struct spool_place *place,
+    struct error *err)
+{
+	struct finder f = {.m = m, .place = place, .err = err, .ok = true};
+	struct part all = {.head = {head, nhead}, .body = {body, nbody}};
+
+	m->sound = true;
+	f.again = MAIL_PARTS_AGAIN * nbody;
+	read_entity(&f, &all);
+	if (f.full) {
+		/* Instead of all that found no room. */
+		m->n--;
+		clear_leaf(&m->v[m->n]);
+		add_rest(&f, all.body, false);
+	}
+	return f.ok;
+}
+
+void
+mail_parts_clear(struct mail_parts *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		clear_leaf(&m->v[i]);
+	free(m->v);
+	pieces_clear(&m->kept);
+	memset(m, 0, sizeof(*m));
+}

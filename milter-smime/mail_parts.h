@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MILTER_SMIME_MAIL_PARTS_H
+#define MILTER_SMIME_MAIL_PARTS_H
+
+/*
+ * The leaves of a message as any reader could find them.  Where readers
+ * disagree, filters must not miss what one of them shows: every such
+ * reading adds its leaves, beside those of the others.  That is so for
+ *
+ * - two Content-Type fields: a leaf (or a multipart) for each;
+ * - boundaries that stand twice, in RFC 2231 pieces, or not at all (then
+ *   the first line that could be a delimiter counts);
+ * - multiparts and messages in base64 or quoted-printable;
+ * - parts behind the delimiter that should be the last;
+ * - header lines that end in a line of blanks, or in a line that is none.
+ *
+ * Text before the first and behind the last delimiter is a leaf too,
+ * unless it is blank, and so are the header lines of embedded messages
+ * (type text/rfc822-headers, an attachment).
+ *
+ * Limits: those of mime.h for each reading, MAIL_PARTS_MAX leaves, and of
+ * bytes that are read again MAIL_PARTS_AGAIN times the message.  What lies
+ * beyond is a leaf of raw bytes, and `sound` is false.
+ *
+ * Hostile bytes; head and body are borrowed.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/error.h"
+#include "common/strvec.h"
+#include "mime.h"
+#include "pieces.h"
+#include "spool.h"
+
+#define MAIL_PARTS_MAX 4000
+#define MAIL_PARTS_AGAIN 8
+#define MAIL_PARTS_MAX_LEVEL 8 /* of readings in readings */
+
+struct mail_part {
+	bool attachment;
+	const char *type;     /* "text/plain", lower case; never NULL */
+	const char *filename; /* UTF-8, the first of filenames; or NULL */
+	struct strvec filenames; /* all that a reader could take for it */
+	size_t size;		 /* before decoding */
+};
+
+enum mail_leaf_kind {
+	MAIL_LEAF_BYTES,
+	MAIL_LEAF_TEXT,
+	MAIL_LEAF_HTML,
+	MAIL_LEAF_HEADERS,
+};
+
+#define MAIL_LEAF_ENCODINGS 3
+
+struct mail_leaf {
+	struct mail_part part;
+	enum mail_leaf_kind kind;
+	const char *body; /* as it came */
+	size_t nbody;
+	enum mime_encoding encoding;
+	/* How readers may decode it: one, unless that is in doubt. */
+	enum mime_encoding readings[MAIL_LEAF_ENCODINGS];
+	size_t nreadings;
+	struct strvec charsets; /* as named, all of them */
+	char *type;
+};
+
+struct mail_parts {
+	struct mail_leaf *v; /* in order of appearance */
+	size_t n;
+	bool sound;	/* all that mail_text_is_valid() says of structure */
+	bool encrypted; /* there is a multipart/encrypted */
+	struct pieces kept;
+};
+
+/*
+ * Zeroed memory is none.  False: TEMP, no room.  After either, clear.
+ * What was decoded to be read lies in secret spools.
+ */
+bool mail_parts_find(struct mail_parts *m, const char *head, size_t nhead,
+    const char *body, size_t nbody, const struct spool_place *place,
+    struct error *err) __attribute__((warn_unused_result));
+void mail_parts_clear(struct mail_parts *m);
+
+#endif
