@@ -26,7 +26,10 @@ struct header_facts {
 void header_facts_init(struct header_facts *f);
 void header_facts_clear(struct header_facts *f);
 
-/* The next n bytes of a header line; `ends`: the last of it. */
+/*
+ * The next n bytes of a header line; `ends`: the last of it.  The first of
+ * several parts has 32 bytes at least, to hold a name of ours.
+ */
 void header_facts_line(struct header_facts *f, const char *text, size_t n,
     bool ends);
 
