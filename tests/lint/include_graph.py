@@ -18,9 +18,10 @@ ROOMS = ("common", "milter-smime", "policyd-auth", "tlsa-resolver",
 # only what stands to the right of it or below.  Those on one line do not
 # know each other.
 ORDER = """
-postseal-smime main
+postseal-smime postseal-quarantine main
 command_test command_key command_profile command_check
-command check_postfix
+quarantine_list quarantine_show quarantine_order quarantine_status
+command check_postfix quarantine_command
 callbacks listener
 pipeline
 compose
@@ -50,6 +51,9 @@ trust
 revocation
 keyring
 smime_kind
+held
+postcat postfix_queue
+header_facts queue_entry
 mail_text
 mail_parts
 entity
