@@ -26,6 +26,7 @@ static bool
 examine(struct run *run, struct error *err)
 {
 	struct report *r = run->r;
+	struct payload payload;
 	struct entity e;
 	bool ok;
 
@@ -37,6 +38,8 @@ examine(struct run *run, struct error *err)
 	ok = layers_take_apart(&r->layers, run->g, &e, &run->claimed,
 	    r->judged, &r->verdict, err);
 	entity_clear(&e);
+	layers_payload(&r->layers, &r->verdict, &payload);
+	protected_headers_find(&payload, run->m, &r->protected_headers);
 	return ok;
 }
 

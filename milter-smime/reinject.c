@@ -364,7 +364,8 @@ send_copy(const struct reinjector *r, struct smtp_client *c,
 {
 	struct pieces body = {0};
 	struct smtp_piece *pieces;
-	char *sender = without_brackets(m->sender_text);
+	char *sender = without_brackets(o->notify_nobody ? "<>" :
+	    m->sender_text);
 	char *parameters = keep_parameters(m->sender_parameters, mail_names,
 	    c);
 	struct smtp_message copy = {.sender = sender,

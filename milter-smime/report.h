@@ -15,6 +15,7 @@
 #include "message.h"
 #include "outcome.h"
 #include "plan.h"
+#include "protected_headers.h"
 #include "verdict.h"
 
 /* What one delivery's recipients get. */
@@ -30,6 +31,7 @@ struct report {
 	bool outgoing;
 	bool judged; /* verdict looked for, not only S/MIME recognised */
 	struct verdict verdict;
+	struct protected_headers protected_headers; /* unjudged: none */
 	struct plan_facts facts;
 	struct plan plan;
 	/*

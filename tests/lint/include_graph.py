@@ -42,7 +42,8 @@ trust
 revocation
 keyring
 smime_kind
-entity
+protected_headers
+entity header_policy
 transfer
 mime fields
 message pieces quoted_printable
