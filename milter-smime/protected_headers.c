@@ -823,34 +823,26 @@ put_unmarked(const char *p, size_t n, struct buf *out)
  * The entity's header lines with hp on their Content-Type: right behind the
  * type, where no odd parameter can hide it.
  */
-static bool
-put_marked(const struct buf *head, const char *hp, struct buf *out,
-    struct error *err)
+static void
+put_marked(const struct buf *head, const char *hp, struct buf *out)
 {
 	const char *p = buf_text(head);
 	struct mime_span line, value;
 	size_t end;
 
-	if (mime_has_two(p, head->len, "Content-Type"))
-		return error_perm(err, "more than one Content-Type field: "
-		    "the header cannot be protected");
 	if (!mime_find_field(p, head->len, "Content-Type", &line, &value)) {
 		buf_printf(out, "Content-Type: text/plain;\r\n\thp=\"%s\"; "
 		    "charset=us-ascii\r\n", hp);
 		buf_append(out, p, head->len);
-		return true;
+		return;
 	}
 	end = mime_type_end(p + value.off, value.len);
-	if (end == 0)
-		return error_perm(err, "no type can be read in the "
-		    "Content-Type field: the header cannot be protected");
 	buf_append(out, p, value.off + end);
 	buf_printf(out, ";\r\n\thp=\"%s\"", hp);
 	p += value.off + end;
 	put_unmarked(p, value.len - end, out);
 	p += value.len - end;
 	buf_append(out, p, head->len - value.off - value.len);
-	return true;
 }
 
 static void
@@ -866,6 +858,7 @@ protected_headers_add(struct fields *header, struct entity *e, bool encrypts,
     enum header_confidentiality policy, bool *eight_bit, struct error *err)
 {
 	struct buf head, outer;
+	char type[64];
 	bool ok;
 
 	buf_init(&head, e->head.max);
@@ -874,11 +867,13 @@ protected_headers_add(struct fields *header, struct entity *e, bool encrypts,
 	if (ok) {
 		*eight_bit = is_eight_bit(&head);
 		buf_append(&head, buf_text(&outer), outer.len);
-		ok = put_marked(&e->head, encrypts ? "cipher" : "clear",
-		    &head, err);
+		put_marked(&e->head, encrypts ? "cipher" : "clear", &head);
+		/* In a broken field readers may find another hp, or none. */
+		if (head.overflow || read_mark(head.data, head.len, type,
+		    sizeof(type)) != (encrypts ? MARK_CIPHER : MARK_CLEAR))
+			ok = error_perm(err, "the Content-Type field cannot "
+			    "be read");
 	}
-	if (ok && head.overflow)
-		ok = error_perm(err, "the header is too long to be protected");
 	if (ok)
 		set_head(e, &head);
 	buf_clear(&head);
