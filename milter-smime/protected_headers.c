@@ -595,6 +595,13 @@ count_outside(const struct fields *header, const char *name)
 	return n;
 }
 
+/* To the milter protocol, no value at all means deletion. */
+static const char *
+never_empty(const char *value)
+{
+	return value[0] == '\0' ? " " : value;
+}
+
 /* All fields of one name; keep: if none is inside, those outside stay. */
 static bool
 restore_name(const struct protected_headers *h, const char *name, bool keep,
@@ -606,10 +613,10 @@ restore_name(const struct protected_headers *h, const char *name, bool keep,
 
 	for (; (value = list_value(h->v, h->n, name, n)) != NULL; n++) {
 		if (!find_outside(header, name, n, &at)) {
-			fields_append(header, name, value);
+			fields_append(header, name, never_empty(value));
 			changed = true;
 		} else if (!same_text(header->v[at].value, value)) {
-			fields_change(header, at, value);
+			fields_change(header, at, never_empty(value));
 			changed = true;
 		}
 	}
