@@ -515,6 +515,39 @@ def bounces(t):
           "nobody else gets one")
 
 
+def relays(t):
+    """protected headers: opened at one gateway, and sealed again"""
+    p = Pair(profile("both", mode="sign-encrypt", protected_headers="yes"))
+    with open(p.b.milter.config_file) as file:
+        text = file.read()
+    p.b.milter.configure(text + profile(
+        "inside", "z@both.b.example", mode="encrypt", protected_headers="yes",
+        header_confidentiality="shy").replace("outgoing", "incoming"))
+    p.b.reinjection()
+    p.b.add_keys(p.far)
+    p.start()
+    sent = p.send(mail("both"), "y@both.b.example").data
+    for count, (sender, expected) in enumerate((
+            ("x@a.example", "x@a.example"), ("m@evil.example", "")), 1):
+        p.b.send(sent, sender=sender, client=REMOVER,
+                 to=["y@both.b.example", "z@both.b.example"])
+        copies = {m.recipients[0]: m for m in p.mailbox.wait(2 * count)[-2:]}
+        plain, sealed = (copies[f"{who}@both.b.example"] for who in "yz")
+        what = f"S+ protected headers: copies sent by {sender}"
+        t.is_((plain.sender, sealed.sender), (expected, expected),
+              f"{what} notify {expected or 'nobody'}")
+        t.is_(plain.first("Subject").encode(), SECRET,
+              f"{what}: the one that is opened has its header")
+        good, data, why = cms_decrypt(sealed.data, p.far)
+        inside = Message(re.sub(rb"\r?\n", b"\r\n", data))
+        t.ok(good and SECRET not in sealed.data and
+             sealed.first("From") == "x@a.example" and
+             inside.first("Subject").encode() == SECRET and
+             inside.first("From") == plain.first("From") and
+             hp_of(inside) == "cipher", f"{what}: the one that is sealed "
+             "again hides it anew", why, inside.data, sealed.data)
+
+
 # --- mail that is signed already ---------------------------------------------
 
 def clients(t):
@@ -590,4 +623,4 @@ def splits(t):
 
 if __name__ == "__main__":
     main(ways, without_option, subjects, tampering, forgery, strangers,
-         bounces, clients, splits)
+         bounces, relays, clients, splits)
