@@ -27,6 +27,8 @@ profile_json(const char *name, const struct sending_profile_settings *p)
 		"auto", "rsa-pkcs1", "rsa-oaep"};
 	static const char *const rsa[] = {"pkcs1", "pss"};
 	static const char *const hidden[] = {"separate", "together"};
+	static const char *const confidentiality[] = {
+		"baseline", "shy", "none"};
 	json_t *j = json_object();
 
 	json_object_set_new(j, "name", json_string(name));
@@ -48,6 +50,10 @@ profile_json(const char *name, const struct sending_profile_settings *p)
 	    json_string(rsa[p->rsa_signature]));
 	json_object_set_new(j, "hidden_recipients",
 	    json_string(hidden[p->hidden_recipients]));
+	json_object_set_new(j, "protected_headers",
+	    json_boolean(p->protected_headers));
+	json_object_set_new(j, "header_confidentiality",
+	    json_string(confidentiality[p->header_confidentiality]));
 	return j;
 }
 

@@ -334,6 +334,37 @@ put_filters(json_t *j, const struct report *r)
 }
 
 static json_t *
+names_json(const struct strvec *names)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < names->n; i++)
+		json_array_append_new(list, json_string(names->v[i]));
+	return list;
+}
+
+static json_t *
+protected_json(const struct protected_headers *h)
+{
+	json_t *j = json_object(), *fields = json_array();
+
+	put(j, "kind", protected_headers_kind_name(h->kind));
+	json_object_set_new(j, "signed", json_boolean(h->is_signed));
+	json_object_set_new(j, "differ", names_json(&h->differ));
+	json_object_set_new(j, "confidential", names_json(&h->confidential));
+	for (size_t i = 0; i < h->n; i++) {
+		json_t *one = json_object();
+
+		put(one, "name", h->v[i].name);
+		/* Behind its leading blank. */
+		put(one, "value", h->v[i].value + (h->v[i].value[0] == ' '));
+		json_array_append_new(fields, one);
+	}
+	json_object_set_new(j, "fields", fields);
+	return j;
+}
+
+static json_t *
 report_json(const struct report *r)
 {
 	const struct verdict *v = &r->verdict;
@@ -360,6 +391,8 @@ report_json(const struct report *r)
 	}
 	json_object_set_new(j, "signers", signers);
 	json_object_set_new(j, "decrypted", json_boolean(v->decrypted));
+	json_object_set_new(j, "protected_headers",
+	    protected_json(&r->protected_headers));
 	json_object_set_new(j, "deliveries", deliveries_json(r));
 	put_filters(j, r);
 	put(j, "direction", r->outgoing ? "outgoing" : "incoming");
@@ -389,8 +422,30 @@ print_json_value(const json_t *value)
 			printf("%s", i == 0 ? "" : " ");
 			print_json_value(element);
 		}
+	else if (json_is_object(value))
+		printf("%s=\"%s\"",
+		    json_string_value(json_object_get(value, "name")),
+		    json_string_value(json_object_get(value, "value")));
 	else
 		printf("-");
+}
+
+/* `key name: value; name: value;`, without what there is nothing of. */
+static void
+print_members(const char *key, const json_t *object)
+{
+	const json_t *inner;
+	const char *name;
+
+	printf("%-17s", key);
+	json_object_foreach((json_t *)object, name, inner) {
+		if (json_is_array(inner) && json_array_size(inner) == 0)
+			continue;
+		printf(" %s: ", name);
+		print_json_value(inner);
+		printf(";");
+	}
+	printf("\n");
 }
 
 /* The same for people. */
@@ -409,24 +464,19 @@ print_report(const json_t *j)
 		if (json_is_null(value) || (text != NULL &&
 		    (text[0] == '\0' || strcmp(text, "none") == 0)))
 			continue;
+		if (json_is_object(value)) {
+			if (json_is_string(json_object_get(value, "kind")))
+				print_members(key, value);
+			continue;
+		}
 		if (!nested) {
 			printf("%-17s ", key);
 			print_json_value(value);
 			printf("\n");
 			continue;
 		}
-		json_array_foreach(value, i, element) {
-			const json_t *inner;
-			const char *name;
-
-			printf("%-17s", i == 0 ? key : "");
-			json_object_foreach((json_t *)element, name, inner) {
-				printf(" %s: ", name);
-				print_json_value(inner);
-				printf(";");
-			}
-			printf("\n");
-		}
+		json_array_foreach(value, i, element)
+			print_members(i == 0 ? key : "", element);
 	}
 }
 

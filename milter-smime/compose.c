@@ -56,11 +56,12 @@ may_sign(const struct composer *c, struct error *err)
 }
 
 static bool
-sign(const struct composer *c, const struct delivery *d, struct entity *e,
-    struct copy *copy, struct error *err)
+sign(const struct composer *c, const struct delivery *d, bool opaque,
+    struct entity *e, struct copy *copy, struct error *err)
 {
 	struct signing how = {
-		.mode = (enum sign_mode)d->settings->sign_mode,
+		.mode = opaque ? SIGN_OPAQUE :
+		    (enum sign_mode)d->settings->sign_mode,
 		.digest = (enum digest)d->settings->digest,
 		.rsa = (enum rsa_signature)d->settings->rsa_signature,
 	};
@@ -100,6 +101,16 @@ encrypt(const struct composer *c, const struct delivery *d, struct entity *e,
 }
 
 /* ---- steps of a delivery ---- */
+
+/* Is what the delivery starts from, once unwrapped, inside of no layer? */
+static bool
+is_bare(const struct composer *c, const struct delivery *d)
+{
+	const struct layers *l = &c->r->layers;
+
+	return l->n == 0 || (l->v[l->n - 1].opened && (d->remove_signature ||
+	    (d->decrypt && (size_t)l->last_opened + 1 == l->n)));
+}
 
 /* Nothing of the message's making may pass for a result of ours. */
 static bool
@@ -181,6 +192,11 @@ begin(const struct composer *c, const struct delivery *d, struct outcome *o)
 	const struct filter_state *s = d->filters;
 	struct buf value;
 
+	/* What goes back is what came: nothing that was inside. */
+	if (!disposition_is_sent(d->disposition)) {
+		outcome_init(o, c->m);
+		return;
+	}
 	memset(o, 0, sizeof(*o));
 	fields_copy(&o->header, &s->header);
 	if (d->copy != NULL && d->copy->subject != NULL)
@@ -195,25 +211,64 @@ begin(const struct composer *c, const struct delivery *d, struct outcome *o)
 	o->quarantine = s->quarantine;
 }
 
+/*
+ * The header is what was inside already (see pipeline.c); what said so
+ * goes, and nobody else is told of it.
+ */
+static void
+finish_header(const struct composer *c, const struct delivery *d,
+    struct entity *e, struct outcome *o)
+{
+	const struct protected_headers *h = &c->r->protected_headers;
+
+	if (!d->decrypt && !d->remove_signature)
+		return;
+	o->notify_nobody = c->r->restored && d->decrypt &&
+	    protected_headers_hide_from(h, c->m->sender_text, &c->m->sender);
+	if (h->kind != HEADERS_UNPROTECTED && is_bare(c, d))
+		protected_headers_unmark(e);
+}
+
+/*
+ * Header fields go inside before anything is made.  Into what is signed
+ * already, and stays so, nothing can be put.
+ */
+static bool
+protect_header(const struct composer *c, const struct delivery *d,
+    struct entity *e, struct outcome *o, bool *opaque, struct error *err)
+{
+	if (!(d->sign || d->encrypt) || !d->settings->protected_headers ||
+	    !is_bare(c, d) || protected_headers_is_layer(e))
+		return true;
+	return protected_headers_add(&o->header, e, d->encrypt,
+	    (enum header_confidentiality)d->settings->header_confidentiality,
+	    opaque, err);
+}
+
 /* Everything the delivery's plan says, in its order. */
 static bool
 take_steps(const struct composer *c, const struct delivery *d,
     struct entity *e, struct copy *copy, bool *changed, struct error *err)
 {
 	bool makes = d->sign || d->encrypt || d->sign_outside;
+	bool opaque = false;
 
 	if (!unwrap(c, d, e, changed, err))
 		return false;
 	if (makes && c->no_entity != NULL)
 		return error_perm(err, "%s", c->no_entity);
 	*changed |= makes;
-	if (d->sign && !sign(c, d, e, copy, err))
+	finish_header(c, d, e, &copy->outcome);
+	if (!protect_header(c, d, e, &copy->outcome, &opaque, err))
+		return error_prefix(err, "protected headers (profile %s)",
+		    d->profile);
+	if (d->sign && !sign(c, d, opaque, e, copy, err))
 		return error_prefix(err, "S/MIME signing (profile %s)",
 		    d->profile);
 	if (d->encrypt && !encrypt(c, d, e, err))
 		return error_prefix(err, "S/MIME encryption (profile %s)",
 		    d->profile);
-	if (d->sign_outside && !sign(c, d, e, copy, err))
+	if (d->sign_outside && !sign(c, d, false, e, copy, err))
 		return error_prefix(err, "S/MIME signing (profile %s)",
 		    d->profile);
 	return true;

@@ -160,6 +160,7 @@ peel(struct layers *l, const struct gateway *g,
 		entity_clear(&next);
 		return false;
 	}
+	layer->opened = *opened;
 	if (*opened)
 		l->innermost = next;
 	else /* what stays closed is innermost itself */
@@ -248,6 +249,26 @@ const struct entity *
 layers_outermost(const struct layers *l)
 {
 	return l->n > 0 ? &l->v[0].entity : &l->innermost;
+}
+
+void
+layers_payload(const struct layers *l, const struct verdict *v,
+    struct payload *p)
+{
+	const struct layer *last;
+
+	memset(p, 0, sizeof(*p));
+	/* What is inside so many layers was not looked at. */
+	if (l->n == 0 || l->n == LAYERS_MAX || !l->v[l->n - 1].opened)
+		return;
+	last = &l->v[l->n - 1];
+	p->data = last->plain != NULL ? spool_data(last->plain) :
+	    last->content.data;
+	p->len = last->plain != NULL ? spool_len(last->plain) :
+	    last->content.len;
+	p->decrypted = l->last_opened >= 0;
+	p->verified = v->signature == SIGNATURE_PASS &&
+	    layers_have_signature(l, (size_t)(l->last_opened + 1));
 }
 
 bool

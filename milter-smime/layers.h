@@ -13,6 +13,7 @@
 
 #include "entity.h"
 #include "gateway.h"
+#include "protected_headers.h"
 #include "smime_kind.h"
 #include "smime_verify.h"
 #include "verdict.h"
@@ -25,6 +26,7 @@ struct layer {
 	struct verdict verdict;	       /* of a signature */
 	struct signed_content content; /* what was signed */
 	struct spool *plain;	       /* what was encrypted; NULL: closed */
+	bool opened;		       /* what it carries is the next, or innermost */
 };
 
 /* Owns all bytes that outcomes may borrow. */
@@ -60,6 +62,13 @@ bool layers_take_apart(struct layers *l, const struct gateway *g,
 
 /* The message as it came. */
 const struct entity *layers_outermost(const struct layers *l);
+
+/*
+ * What is inside all layers of a message that was judged as v, if all could
+ * be opened; borrows from l.
+ */
+void layers_payload(const struct layers *l, const struct verdict *v,
+    struct payload *p);
 
 /*
  * Is there a signature, a well-formed envelope, from the layer of that

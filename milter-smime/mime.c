@@ -210,6 +210,64 @@ mime_value_get(const struct mime_value *v, const char *name)
 	return found;
 }
 
+size_t
+mime_type_end(const char *text, size_t n)
+{
+	struct cursor c = {text, text + n};
+	struct buf token;
+	size_t end = 0;
+
+	buf_init(&token, 256);
+	if (take_token(&c, &token) && take_char(&c, '/')) {
+		buf_reset(&token);
+		if (take_token(&c, &token))
+			end = (size_t)(c.p - text);
+	}
+	buf_clear(&token);
+	return end;
+}
+
+/* Goes to the next semicolon that stands in no comment and no quotes. */
+static void
+skip_segment(struct cursor *c)
+{
+	while (c->p < c->end && *c->p != ';') {
+		if (*c->p == '(') {
+			skip_cfws(c);
+			continue;
+		}
+		if (*c->p == '"')
+			for (c->p++; c->p < c->end && *c->p != '"'; c->p++)
+				if (*c->p == '\\' && c->p + 1 < c->end)
+					c->p++;
+		if (c->p < c->end)
+			c->p++;
+	}
+}
+
+bool
+mime_find_parameter(const char *text, size_t n, const char *name,
+    struct mime_span *parameter)
+{
+	struct cursor c = {text, text + n};
+	size_t start, len = strlen(name);
+	bool found = false;
+
+	for (skip_segment(&c); !found && c.p < c.end;) {
+		start = (size_t)(c.p - text);
+		c.p++;
+		skip_cfws(&c);
+		found = (size_t)(c.end - c.p) > len &&
+		    strncasecmp(c.p, name, len) == 0 &&
+		    (c.p[len] == '*' || !is_token(c.p[len]));
+		skip_segment(&c);
+		if (found)
+			*parameter = (struct mime_span){start,
+			    (size_t)(c.p - text) - start};
+	}
+	return found;
+}
+
 /* ---- lines ---- */
 
 /* Where the line at off ends: *text excludes CR LF, the result includes. */

@@ -45,10 +45,25 @@ void mime_value_clear(struct mime_value *v);
 /* Borrowed; NULL when absent or ambiguous. name in lower case. */
 const char *mime_value_get(const struct mime_value *v, const char *name);
 
-/* The first field of that name in a block of header lines. */
 struct mime_span {
 	size_t off, len;
 };
+
+/*
+ * For changing a Content-Type where it stands.  Where its type ends, and a
+ * first parameter may be put; 0 when no type can be read.
+ */
+size_t mime_type_end(const char *text, size_t n);
+
+/*
+ * The first parameter of that name (in lower case), or a piece of it (RFC
+ * 2231): from its semicolon to the next, or to the end.  Looks behind what
+ * mime_value_parse() does not get past, for others may.
+ */
+bool mime_find_parameter(const char *text, size_t n, const char *name,
+    struct mime_span *parameter);
+
+/* The first field of that name in a block of header lines. */
 bool mime_find_field(const char *head, size_t n, const char *name,
     struct mime_span *line, struct mime_span *value);
 

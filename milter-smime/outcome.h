@@ -38,6 +38,11 @@ struct outcome {
 	 * whoever sends us other people's mail again would read it there.
 	 */
 	bool return_header_only;
+	/*
+	 * And not even that: what was encrypted stands in it, and who would be
+	 * notified is not who wrote it.
+	 */
+	bool notify_nobody;
 	const char *quarantine; /* to be held under that name; NULL: not */
 };
 

@@ -35,6 +35,7 @@ static bool
 examine(struct run *run, struct error *err)
 {
 	struct report *r = run->r;
+	struct payload payload;
 	struct entity e;
 	bool ok;
 
@@ -46,6 +47,8 @@ examine(struct run *run, struct error *err)
 	ok = layers_take_apart(&r->layers, run->g, &e, &run->claimed,
 	    r->judged, &r->verdict, err);
 	entity_clear(&e);
+	layers_payload(&r->layers, &r->verdict, &payload);
+	protected_headers_find(&payload, run->m, &r->protected_headers);
 	return ok;
 }
 
@@ -104,6 +107,9 @@ find_facts(struct run *run, struct error *err)
 	bool ok;
 
 	describe(run, &r->facts);
+	/* Before filters look at it: "[...]" is nobody's subject. */
+	r->restored = plan_unwraps(&r->facts) && protected_headers_restore(
+	    &r->protected_headers, &f->message.header);
 	fill_context(run, &f->context);
 	facts_question_open(&q);
 	ok = facts_check_recipients(&q, f->program->protects, err) &&

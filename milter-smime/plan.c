@@ -235,6 +235,12 @@ plan_make(const struct plan_facts *f, size_t max, struct plan *p)
 	return false;
 }
 
+bool
+plan_unwraps(const struct plan_facts *f)
+{
+	return (f->verify && f->decrypted) || removes_signature(f);
+}
+
 void
 plan_clear(struct plan *p)
 {

@@ -97,6 +97,9 @@ bool plan_make(const struct plan_facts *f, size_t max, struct plan *p)
     __attribute__((warn_unused_result));
 void plan_clear(struct plan *p);
 
+/* Is what comes out, for whomever, without the envelope or signature? */
+bool plan_unwraps(const struct plan_facts *f);
+
 const char *disposition_name(enum disposition d);
 
 /* Goes on its way, now or when it is released. */

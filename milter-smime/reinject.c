@@ -374,7 +374,8 @@ send_parcel(const struct reinjector *r, struct smtp_client *c,
 {
 	struct pieces body = {0};
 	struct smtp_piece *pieces;
-	char *sender = without_brackets(p->sender);
+	char *sender = without_brackets(p->outcome->notify_nobody ? "<>" :
+	    p->sender);
 	char *parameters = keep_parameters(p->parameters, mail_names, c);
 	struct smtp_message copy = {.sender = sender,
 		.nrecipients = p->nrecipients};

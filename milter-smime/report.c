@@ -28,6 +28,7 @@ void
 report_clear(struct report *r)
 {
 	verdict_clear(&r->verdict);
+	protected_headers_clear(&r->protected_headers);
 	report_forget_copies(r);
 	plan_clear(&r->plan);
 	facts_clear(&r->facts);
@@ -130,6 +131,15 @@ put_filters(const struct report *r, struct buf *line)
 		buf_printf(line, " notices=%zu", r->nnotices);
 }
 
+/* Only what is not as its sender sent it. */
+static void
+put_differences(const struct protected_headers *h, struct buf *line)
+{
+	for (size_t i = 0; i < h->differ.n; i++)
+		buf_printf(line, "%s%s", i == 0 ?
+		    " protected_headers_differ=" : ",", h->differ.v[i]);
+}
+
 static unsigned
 forged_fields(const struct outcome *o)
 {
@@ -160,6 +170,9 @@ report_log_line(const struct report *r, const struct message *m,
 		    r->ncopies > 0 ? &r->copies[0] : NULL, line);
 	put_verdict(r, line);
 	put_filters(r, line);
+	put_differences(&r->protected_headers, line);
+	if (r->outcome.notify_nobody)
+		buf_puts(line, " notifications=none");
 	if (forged > 0)
 		buf_printf(line, " forged_results_removed=%u", forged);
 	if (r->outcome.kind == OUTCOME_REJECT ||

@@ -16,6 +16,7 @@
 #include "message.h"
 #include "outcome.h"
 #include "plan.h"
+#include "protected_headers.h"
 #include "verdict.h"
 
 /* What one delivery's recipients get. */
@@ -37,6 +38,8 @@ struct report {
 	bool outgoing;
 	bool judged; /* verdict looked for, not only S/MIME recognised */
 	struct verdict verdict;
+	struct protected_headers protected_headers; /* unjudged: none */
+	bool restored; /* fields of the header are those from inside */
 	struct plan_facts facts;
 	struct plan plan;
 	/*

@@ -23,6 +23,8 @@ static const char *const transport_words[] = {
 	"auto", "rsa-pkcs1", "rsa-oaep", NULL};
 static const char *const rsa_signature_words[] = {"pkcs1", "pss", NULL};
 static const char *const hidden_words[] = {"separate", "together", NULL};
+static const char *const confidentiality_words[] = {
+	"baseline", "shy", "none", NULL};
 static const char *const sign_mode_words[] = {"detached", "opaque", NULL};
 static const char *const digest_words[] = {
 	"sha256", "sha384", "sha512", NULL};
@@ -233,6 +235,15 @@ static const struct param profile_params[] = {
 	 .words = hidden_words,
 	 .help = "Recipients named in no To or Cc field: encrypted apart, so "
 		 "that nobody sees whose keys there are, or with the others."},
+	{.name = "protected_headers", .type = PARAM_BOOL,
+	 .offset = AT(protected_headers), .def = "no",
+	 .help = "Sign and encrypt the header fields, too (RFC 9788)."},
+	{.name = "header_confidentiality", .type = PARAM_ENUM,
+	 .offset = AT(header_confidentiality), .def = "baseline",
+	 .words = confidentiality_words,
+	 .help = "What encrypted mail with protected headers hides: the "
+		 "subject, comments and keywords (baseline), display names "
+		 "and the time zone as well (shy), nothing (none)."},
 };
 #undef AT
 

@@ -51,6 +51,12 @@ enum hidden_recipients { HIDDEN_SEPARATE, HIDDEN_TOGETHER };
 enum sign_mode { SIGN_DETACHED, SIGN_OPAQUE };
 enum digest { DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512 };
 enum key_usage_rule { KEY_USAGE_RFC8550, KEY_USAGE_STRICT };
+/* RFC 9788 3.2: which header fields an encrypted message hides. */
+enum header_confidentiality {
+	CONFIDENTIALITY_BASELINE,
+	CONFIDENTIALITY_SHY,
+	CONFIDENTIALITY_NONE,
+};
 
 struct sending_profile_settings {
 	int mode;
@@ -64,6 +70,8 @@ struct sending_profile_settings {
 	int key_transport;
 	int rsa_signature;
 	int hidden_recipients;
+	bool protected_headers;
+	int header_confidentiality;
 };
 
 enum policy_direction { DIRECTION_OUTGOING, DIRECTION_INCOMING };

@@ -81,10 +81,16 @@ refuse(SMFICTX *ctx, const struct outcome *o)
 	return o->kind == OUTCOME_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
-/* RFC 3461 4.3: RET=HDRS in place of what the client asked for. */
+/*
+ * RFC 3461 4.3: RET=HDRS in place of what the client asked for; or no
+ * sender, so that there is nobody to notify.
+ */
 static bool
-return_header_only(SMFICTX *ctx, const struct message *m)
+limit_notifications(SMFICTX *ctx, const struct outcome *o,
+    const struct message *m)
 {
+	char nobody[] = "<>";
+	char *sender = o->notify_nobody ? nobody : m->sender_text;
 	char *parameters = mem_strdup(m->sender_parameters);
 	struct buf kept;
 	char *word, *state = NULL;
@@ -96,7 +102,7 @@ return_header_only(SMFICTX *ctx, const struct message *m)
 		if (strncasecmp(word, "ENVID=", 6) == 0)
 			buf_printf(&kept, "%s ", word);
 	buf_puts(&kept, "RET=HDRS");
-	ok = smfi_chgfrom(ctx, m->sender_text, kept.data) == MI_SUCCESS;
+	ok = smfi_chgfrom(ctx, sender, kept.data) == MI_SUCCESS;
 	buf_clear(&kept);
 	free(parameters);
 	return ok;
@@ -118,7 +124,7 @@ writeback(SMFICTX *ctx, const struct outcome *o, const struct message *m)
 			return SMFIS_TEMPFAIL;
 		}
 	}
-	if (o->return_header_only && !return_header_only(ctx, m)) {
+	if (o->return_header_only && !limit_notifications(ctx, o, m)) {
 		log_error("%s: Postfix did not take RET=HDRS", queue_id);
 		return SMFIS_TEMPFAIL;
 	}

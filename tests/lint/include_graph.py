@@ -56,7 +56,8 @@ postcat postfix_queue
 header_facts queue_entry
 mail_text
 mail_parts
-entity
+protected_headers
+entity header_policy
 header_text html_text
 html_entity visible_text
 transfer charset

@@ -266,6 +266,39 @@ def judge_path(one, r):
     return as_openssl(one, r)
 
 
+# RFC 9788's own messages: kind of protection, and what is confidential.
+# Their subjects are their names.
+PROTECTED = {
+    "smime-one-part-hp.eml": ("clear", []),
+    "smime-multipart-hp.eml": ("clear", []),
+    "smime-one-part-complex-hp.eml": ("clear", []),
+    "smime-multipart-hp-invalid.eml": (None, []),
+    "smime-multipart-complex-rfc8551hp.eml": ("wrapped", []),
+    "smime-signed-enc-hp-baseline.eml": ("cipher", ["Subject"]),
+    "smime-signed-enc-hp-baseline-legacy.eml": ("cipher", ["Subject"])}
+
+
+def judge_protected(one, r):
+    """The header fields that the RFC's tables name, and no difference."""
+    found = r["protected_headers"]
+    kind, confidential = PROTECTED[one.path]
+    subject = one.path.removesuffix(".eml")
+    fields = [] if kind is None else [
+        ("Subject", subject), ("Message-ID", f"<{subject}@example>"),
+        ("From", "Alice <alice@smime.example>"),
+        ("To", "Bob <bob@smime.example>"),
+        ("User-Agent", "Sample MUA Version 1.0")]
+    got = [(f["name"], f["value"]) for f in found["fields"]]
+    if [f for f in got if f[0] != "Date"] != fields or \
+            len(got) != len(fields) + (kind is not None):
+        return f"protected fields {got}"
+    if (found["kind"], found["signed"], found["differ"],
+            found["confidential"]) != (kind, kind is not None, [],
+                                       confidential):
+        return f"protected headers {found}"
+    return judge(one, r)
+
+
 def brief(r):
     words = ("signature", "digest", "chain", "revocation", "identity",
              "decrypted", "gateway_message", "gateway_verified", "reason")
@@ -529,8 +562,8 @@ def test_of(name, *arguments, **options):
 
 
 if __name__ == "__main__":
-    main(rfc9216, *map(test_of, (
-        "rfc9788", "rfc4134", "thunderbird", "nss-openssl-interop",
+    main(rfc9216, test_of("rfc9788", judge_protected), *map(test_of, (
+        "rfc4134", "thunderbird", "nss-openssl-interop",
         "openssl-cms", "james", "cms-encodings", "pyasn1-alt")),
         test_of("pkits2011", judge_path, missing_crl="reject"),
         mimekit, mime_parsers, spamassassin)

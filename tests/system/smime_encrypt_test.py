@@ -244,7 +244,8 @@ def profiles(t):
         "bank", "bank.example", mode="triple", no_key="split",
         cipher="aes-256-gcm", key_transport="rsa-oaep", sign_mode="opaque",
         rsa_signature="pss", hidden_recipients="together", digest="sha512",
-        signing_certificate="gw", key_usage="strict") + profile(
+        signing_certificate="gw", key_usage="strict",
+        protected_headers="yes", header_confidentiality="shy") + profile(
         "partner", "partner.example", mode="encrypt"))
 
     def ask(*words):
@@ -263,11 +264,13 @@ def profiles(t):
               "key_transport": "rsa-oaep", "sign_mode": "opaque",
               "rsa_signature": "pss", "hidden_recipients": "together",
               "digest": "sha512", "signing_certificate": "gw",
-              "key_usage": "strict", "sign_signed": "no"}
+              "key_usage": "strict", "sign_signed": "no",
+              "protected_headers": "yes", "header_confidentiality": "shy"}
     t.is_(dict(re.findall(r"(?m)^\s+(\w+) = (\S+)$", shown)), wanted,
           "S4 show has every setting")
     t.is_(json.loads(ask("show", "bank", "--json")),
-          {"name": "bank", **wanted, "sign_signed": False},
+          {"name": "bank", **wanted, "sign_signed": False,
+           "protected_headers": True},
           "S4 show --json")
     for word, found in (("BAN", ["bank"]), ("gw", ["bank"]),
                         ("t", ["partner"]), ("zzz", [])):

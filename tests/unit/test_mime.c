@@ -68,6 +68,49 @@ test_values(void)
 	}
 }
 
+/* What is left of a value without a parameter x, and where its type ends. */
+static const struct {
+	const char *text, *left, *behind, *says;
+} removals[] = {
+	{" a/b; x=1", " a/b", "; x=1", "a parameter at the end"},
+	{" a/b; x=1; c=d", " a/b; c=d", "; x=1; c=d", "in the middle"},
+	{" a/b;c=d ; X*0=e;x*1*=f", " a/b;c=d ", ";c=d ; X*0=e;x*1*=f",
+	    "in pieces"},
+	{" a/b; c=\"; x=1\"; d=(; x=2) e", " a/b; c=\"; x=1\"; d=(; x=2) e",
+	    "; c=\"; x=1\"; d=(; x=2) e", "not in quotes or comments"},
+	{" a/b; c; =; (y) x (z) = 1 2; d", " a/b; c; =; d",
+	    "; c; =; (y) x (z) = 1 2; d", "behind what makes no sense"},
+	{" a/b; xx=1; c=x; d=\"\\\"; x=1", " a/b; xx=1; c=x; d=\"\\\"; x=1",
+	    "; xx=1; c=x; d=\"\\\"; x=1", "only of that name; what an open "
+	    "quote holds is none"},
+	{" (;) a (;) / b(c) ; x", " (;) a (;) / b(c) ; x", "(c) ; x",
+	    "a name alone is none"},
+	{" a", " a", NULL, "half a type"},
+	{"", "", NULL, "nothing"},
+};
+
+static void
+test_removals(void)
+{
+	for (size_t i = 0; i < sizeof(removals) / sizeof(removals[0]); i++) {
+		const char *p = removals[i].text;
+		size_t end = mime_type_end(p, strlen(p));
+		struct mime_span found;
+		struct buf left;
+
+		check_str(end == 0 ? NULL : p + end, removals[i].behind,
+		    removals[i].says);
+		buf_init(&left, 4096);
+		while (mime_find_parameter(p, strlen(p), "x", &found)) {
+			buf_append(&left, p, found.off);
+			p += found.off + found.len;
+		}
+		buf_puts(&left, p);
+		check_str(buf_text(&left), removals[i].left, "is cut out");
+		buf_clear(&left);
+	}
+}
+
 static void
 test_value_limits(void)
 {
@@ -409,6 +452,7 @@ int
 main(void)
 {
 	test_values();
+	test_removals();
 	test_value_limits();
 	test_fields();
 	test_divide();
