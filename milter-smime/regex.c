@@ -48,17 +48,23 @@
 
 #define SHOWN_MAX 80 /* bytes of a pattern in a message */
 
+/* How much of the text a call may be given. */
+enum cut {
+	CUT_ALL,    /* CHUNK places, CHUNK bytes */
+	CUT_STARTS, /* CHUNK places, but all of the text */
+	/*
+	 * All: no match is longer than some length that the pattern alone
+	 * sets.
+	 */
+	CUT_NOTHING,
+	CUT_NEVER, /* the same, even when it takes too many steps */
+};
+
 struct regex {
 	pcre2_code *code;
 	char *shown; /* the pattern, for messages */
 	uint32_t groups;
-	/*
-	 * No match is longer than some length that the pattern alone sets:
-	 * the text need not be cut.
-	 */
-	bool short_matches;
-	/* Says where a search begins and ends; must be searched at once. */
-	bool at_once;
+	enum cut cut;
 	int required; /* a byte of every match; or -1 */
 };
 
@@ -77,8 +83,8 @@ struct search {
 	size_t from;   /* nor before this */
 	size_t starts; /* how many places the next call tries */
 	size_t next;   /* the first that it did not try */
-	size_t chunk;  /* what starts and reach return to */
 	size_t reach;
+	size_t starts_usual, reach_usual;
 	uint64_t until; /* of this thread's CPU time; 0: not begun */
 };
 
@@ -150,8 +156,8 @@ has_text(const char *pattern, size_t n, const char *text)
 static bool
 is_short(const char *pattern, size_t n)
 {
-	static const char *const endless[] = { "*", "+", ",}", ", }", "\\X",
-		"(?R", "(?&", "(?P>", "(?-", "\\g", "\\R", "(?0", "(?1", "(?2",
+	static const char *const endless[] = { "*", "+", ",}", ", }", "(?R",
+		"(?&", "(?P>", "(?-", "\\g", "\\R", "(?0", "(?1", "(?2",
 		"(?3", "(?4", "(?5", "(?6", "(?7", "(?8", "(?9" };
 
 	for (size_t i = 0; i < sizeof(endless) / sizeof(endless[0]); i++)
@@ -160,15 +166,35 @@ is_short(const char *pattern, size_t n)
 	return true;
 }
 
+/*
+ * \G, \K and verbs tell where a search began, or move its begin.  Partial
+ * matches miss some of \X, and without JIT those that end before a byte
+ * that is no UTF-8 (10.42).
+ */
+static enum cut
+choose_cut(const struct regex *r, const char *pattern, size_t n)
+{
+	bool jit = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
+
+	if (has_text(pattern, n, "(*") || has_text(pattern, n, "\\G") ||
+	    has_text(pattern, n, "\\K"))
+		return CUT_NEVER;
+	if (has_text(pattern, n, "\\X"))
+		return CUT_STARTS;
+	if (is_short(pattern, n))
+		return CUT_NOTHING;
+	if (jit && pcre2_jit_compile(r->code, PCRE2_JIT_PARTIAL_HARD) == 0)
+		return CUT_ALL;
+	return CUT_STARTS;
+}
+
 static void
 look_at(struct regex *r, const char *pattern, size_t n)
 {
 	uint32_t type = 0, unit = 0;
 
+	r->cut = choose_cut(r, pattern, n);
 	pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &r->groups);
-	r->short_matches = is_short(pattern, n);
-	r->at_once = has_text(pattern, n, "(*") ||
-	    has_text(pattern, n, "\\G") || has_text(pattern, n, "\\K");
 	r->required = -1;
 	if (pcre2_pattern_info(r->code, PCRE2_INFO_LASTCODETYPE, &type) == 0 &&
 	    type == 1 &&
@@ -224,10 +250,6 @@ new(const char *pattern, size_t n, uint32_t options, size_t *at,
 	r = mem_alloc(sizeof(*r));
 	r->code = code;
 	look_at(r, pattern, n);
-	/* Where it fails, PCRE2 interprets. */
-	pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-	if (!r->short_matches && !r->at_once)
-		pcre2_jit_compile(code, PCRE2_JIT_PARTIAL_HARD);
 	buf_init(&shown, 4 * SHOWN_MAX + 8);
 	log_escape(&shown, pattern, n < SHOWN_MAX ? n : SHOWN_MAX);
 	if (n > SHOWN_MAX)
@@ -329,8 +351,13 @@ search_init(struct search *s, const struct regex *r, const char *p, size_t n,
 	s->p = n > 0 ? p : "";
 	s->n = n;
 	s->from = from;
-	s->chunk = r->short_matches || r->at_once ? n + 1 : CHUNK;
-	s->starts = s->reach = s->chunk;
+	s->starts_usual = s->reach_usual = n + 1;
+	if (r->cut == CUT_ALL)
+		s->starts_usual = s->reach_usual = CHUNK;
+	else if (r->cut == CUT_STARTS)
+		s->starts_usual = n / 16 > CHUNK ? n / 16 : CHUNK;
+	s->starts = s->starts_usual;
+	s->reach = s->reach_usual;
 	find_stop(s);
 }
 
@@ -352,7 +379,8 @@ call(struct search *s, struct scratch *t)
 		s->next = s->n + 1;
 	steps = starts < STEPS_MAX / STEPS_MIN ?
 	    (uint32_t)(STEPS_MAX / starts) : STEPS_MIN;
-	pcre2_set_match_limit(t->context, s->r->at_once ? STEPS_MAX : steps);
+	pcre2_set_match_limit(t->context, s->r->cut == CUT_NEVER ?
+	    STEPS_MAX : steps);
 	pcre2_set_offset_limit(t->context, s->next - 1);
 	return pcre2_match(s->r->code, (PCRE2_SPTR)s->p, end, s->from,
 	    options, t->data, t->context);
@@ -363,9 +391,9 @@ static void
 go_on(struct search *s)
 {
 	s->from = s->next;
-	s->reach = s->chunk;
-	s->starts = s->starts < s->chunk / FEWER ? s->starts * FEWER :
-						   s->chunk;
+	s->reach = s->reach_usual;
+	s->starts = s->starts < s->starts_usual / FEWER ?
+	    s->starts * FEWER : s->starts_usual;
 }
 
 /* A match may begin at `at`, but the text ends too early to say. */
@@ -374,7 +402,7 @@ see_more(struct search *s, size_t at)
 {
 	if (at > s->from) {
 		s->from = at;
-		s->reach = s->chunk;
+		s->reach = s->reach_usual;
 		return;
 	}
 	s->starts = 1;
@@ -412,7 +440,7 @@ search_next(struct search *s, struct scratch *t, bool *found,
 		else if (rc == PCRE2_ERROR_PARTIAL)
 			see_more(s, pcre2_get_ovector_pointer(t->data)[0]);
 		else if (rc == PCRE2_ERROR_MATCHLIMIT && s->starts > 1 &&
-		    !s->r->at_once)
+		    s->r->cut != CUT_NEVER)
 			s->starts = (s->starts + FEWER - 1) / FEWER;
 		else
 			return give_up(s->r, rc, err);
@@ -433,7 +461,7 @@ go_behind(struct search *s, const PCRE2_SIZE *at)
 
 		s->from = end < s->n ? boundary(s, end, 1) : s->n + 1;
 	}
-	s->reach = s->chunk;
+	s->reach = s->reach_usual;
 }
 
 /* ---- Public functions ---- */

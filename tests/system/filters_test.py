@@ -414,7 +414,8 @@ def reload(t):
     f.send(4, subject="two")
     time.sleep(2.5)
     f.send(5, subject="two")
-    f.a.milter.wait_log(r"filters: .*:1:\d+: .*drp")
+    f.a.milter.wait_log(r"alert=raised class=smime name=filters .*:1:\d+: "
+                        ".*drp")
     os.remove(f.path)
     time.sleep(3.5)
     f.send(6, subject="two")

@@ -2,6 +2,7 @@
 #include "milter-smime/charset.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "common/mem.h"
@@ -201,7 +202,7 @@ convert_many(void *unused)
 			buf_clear(&out);
 		}
 	}
-	return wrong == 0 ? NULL : "wrong";
+	return wrong == 0 ? NULL : (void *)(uintptr_t)"wrong";
 }
 
 static void
