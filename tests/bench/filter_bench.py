@@ -17,6 +17,7 @@ can match does, at the end of the text.
 
 import argparse
 import base64
+import json
 import os
 import random
 import statistics
@@ -127,7 +128,7 @@ def check(milter, message, matches):
     """Do as many filters match as PCRE2 finds patterns?"""
     done = milter.postseal("smime", "test", "--json", "--client", INSIDE,
                            message)
-    count = done.stdout.count('"f')
+    count = len(json.loads(done.stdout)["filters"])
     if count != (SEARCHES if matches else 0):
         sys.exit(f"{message}: {count} filters match\n{done.stdout}")
 
