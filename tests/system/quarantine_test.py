@@ -590,8 +590,8 @@ def rights(t):
     def call(*words):
         return subprocess.run(
             [path, "-c", s.config, "--config-dir", s.postfix.config, *words],
-            user=entry.pw_uid, group=entry.pw_gid, extra_groups=[], capture_output=True,
-            check=False, cwd="/")
+            user=entry.pw_uid, group=entry.pw_gid, extra_groups=[],
+            capture_output=True, check=False, cwd="/")
 
     for words in (("list",), ("show", held), ("release", held),
                   ("delete", held)):
