@@ -233,10 +233,10 @@ check_holds(const char *url, json_t *findings)
 	size_t skip = strncmp(url, smtp, strlen(smtp)) == 0 ? strlen(smtp) :
 	    strcspn(url, ":") + 1;
 	char *service = mem_printf("%s/inet", url + skip);
-	char *options = ask_postconf("-P", service);
+	char *entry = ask_postconf("-M", service);
 
-	if (options != NULL && options[0] != '\0' &&
-	    strcasestr(options, "static:HOLD") == NULL) {
+	if (entry != NULL && entry[0] != '\0' &&
+	    strcasestr(entry, "static:HOLD") == NULL) {
 		char *text = mem_printf("reinject_hold: %s of master.cf has no "
 		    "check_client_access static:HOLD: what filters quarantine "
 		    "is delivered", service);
@@ -246,7 +246,7 @@ check_holds(const char *url, json_t *findings)
 		free(text);
 	}
 	free(service);
-	free(options);
+	free(entry);
 }
 
 static void
