@@ -48,7 +48,7 @@ mime
 message pieces quoted_printable
 spool
 auth_results
-verdict smime_settings base64 cms_walk
+verdict smime_settings base64 cms_walk text_scan area
 """
 
 
