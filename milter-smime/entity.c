@@ -1,208 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "entity.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "mime.h"
+#include "text_scan.h"
 #include "transfer.h"
 
 #define FIELDS_MAX 200 /* of Content-*; mail has five */
-#define LINE_LIMIT 998 /* RFC 5321 4.5.3.1.6 without CRLF */
-#define BLOCK (64 * 1024) /* looked at twice while in the cache */
 #define LABEL_MAX 128  /* what relabelling adds to header lines */
-
-/* ---- what is in some bytes ---- */
-
-struct scan {
-	bool eight_bit, nul, bare_cr, bare_lf, long_line; /* hard */
-	bool blank_end, from_line;			  /* soft */
-	size_t count8;
-};
-
-/* How many bytes of each kind; counted in vectors, for bodies are long. */
-struct tally {
-	size_t high, nul, cr, lf;
-};
-
-typedef unsigned char lanes __attribute__((vector_size(16)));
-
-static size_t
-sum(lanes v)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < sizeof(v); i++)
-		n += v[i];
-	return n;
-}
-
-/* As many vectors as a lane can count. */
-static void
-tally_block(const char *p, size_t nvectors, struct tally *t)
-{
-	lanes any = {0}, high = {0}, nul = {0}, cr = {0}, lf = {0}, v;
-
-	for (size_t i = 0; i < nvectors; i++) {
-		memcpy(&v, p + i * sizeof(v), sizeof(v));
-		any |= v;
-		nul -= (lanes)(v == 0);
-		cr -= (lanes)(v == '\r');
-		lf -= (lanes)(v == '\n');
-	}
-	t->nul += sum(nul);
-	t->cr += sum(cr);
-	t->lf += sum(lf);
-	if (sum(any >> 7) == 0)
-		return;
-	for (size_t i = 0; i < nvectors; i++) {
-		memcpy(&v, p + i * sizeof(v), sizeof(v));
-		high += v >> 7;
-	}
-	t->high += sum(high);
-}
-
-static void
-tally_bytes(const char *p, size_t n, struct tally *t)
-{
-	memset(t, 0, sizeof(*t));
-	while (n >= sizeof(lanes)) {
-		size_t nvectors = n / sizeof(lanes);
-
-		if (nvectors > UCHAR_MAX)
-			nvectors = UCHAR_MAX;
-		tally_block(p, nvectors, t);
-		p += nvectors * sizeof(lanes);
-		n -= nvectors * sizeof(lanes);
-	}
-	for (size_t i = 0; i < n; i++) {
-		t->high += (unsigned char)p[i] >> 7;
-		t->nul += p[i] == '\0';
-		t->cr += p[i] == '\r';
-		t->lf += p[i] == '\n';
-	}
-}
-
-/* Is all US-ASCII, and are exactly so many control characters in it? */
-static bool
-is_plain(const char *p, size_t n, size_t control)
-{
-	size_t count = 0;
-
-	while (n >= sizeof(lanes)) {
-		size_t nvectors = n / sizeof(lanes);
-		lanes any = {0}, low = {0}, v;
-
-		if (nvectors > UCHAR_MAX)
-			nvectors = UCHAR_MAX;
-		for (size_t i = 0; i < nvectors; i++) {
-			memcpy(&v, p + i * sizeof(v), sizeof(v));
-			any |= v;
-			low -= (lanes)((v & 0xe0) == 0);
-		}
-		if (sum(any >> 7) > 0)
-			return false;
-		count += sum(low);
-		p += nvectors * sizeof(lanes);
-		n -= nvectors * sizeof(lanes);
-	}
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned char)p[i] > 0x7f)
-			return false;
-		count += (unsigned char)p[i] < ' ';
-	}
-	return count == control;
-}
-
-static void
-scan_line(const char *p, size_t n, struct scan *s)
-{
-	if (n > LINE_LIMIT)
-		s->long_line = true;
-	if (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
-		s->blank_end = true;
-	if (n >= 5 && p[0] == 'F' && memcmp(p, "From ", 5) == 0)
-		s->from_line = true;
-}
-
-/* Line ends found: all, and those that are CRLF. */
-struct line_ends {
-	size_t all, crlf;
-};
-
-/*
- * Looks at the lines that start in a block, returns where they end.
- * Base64 is lines of one length: with guess, a line's end is looked for
- * where it then is, and ends between are missed should they differ.
- */
-static size_t
-scan_lines(const char *p, size_t n, size_t off, bool guess, struct scan *s,
-    struct line_ends *ends)
-{
-	size_t stop = n - off < BLOCK ? n : off + BLOCK;
-	size_t len = 0, last = 0, next, text;
-
-	memset(ends, 0, sizeof(*ends));
-	for (; off < stop; off = next) {
-		next = off + len;
-		if (!guess || len == 0 || len != last || next > n ||
-		    p[next - 1] != '\n') {
-			const char *nl = memchr(p + off, '\n', n - off);
-
-			next = nl == NULL ? n : (size_t)(nl - p) + 1;
-		}
-		last = len;
-		len = text = next - off;
-		if (p[next - 1] == '\n') {
-			ends->all++;
-			text--;
-			if (text > 0 && p[next - 2] == '\r') {
-				ends->crlf++;
-				text--;
-			}
-		}
-		scan_line(p + off, text, s);
-	}
-	return off;
-}
-
-static void
-scan_bytes(const char *p, size_t n, struct scan *s)
-{
-	size_t off = 0, end;
-
-	memset(s, 0, sizeof(*s));
-	while (off < n) {
-		struct scan before = *s;
-		struct line_ends ends;
-		struct tally t;
-
-		end = scan_lines(p, n, off, true, s, &ends);
-		if (ends.all == ends.crlf && is_plain(p + off, end - off,
-		    ends.all + ends.crlf)) {
-			off = end;
-			continue;
-		}
-		*s = before;
-		end = scan_lines(p, end, off, false, s, &ends);
-		tally_bytes(p + off, end - off, &t);
-		s->count8 += t.high;
-		s->nul |= t.nul > 0;
-		s->bare_cr |= t.cr > ends.crlf;
-		s->bare_lf |= t.lf > ends.crlf;
-		off = end;
-	}
-	s->eight_bit = s->count8 > 0;
-}
-
-static bool
-is_hard(const struct scan *s)
-{
-	return s->eight_bit || s->nul || s->bare_cr || s->bare_lf ||
-	    s->long_line;
-}
 
 /* ---- making entities ---- */
 
@@ -251,13 +59,10 @@ entity_from_message(const struct message *m, struct entity *e,
 {
 	const char *body = spool_data(m->body);
 	size_t n = spool_len(m->body), fields = 0;
-	struct tally t;
 
-	if (message_header(m, "Content-Type", 0) == NULL) {
-		tally_bytes(body, n, &t);
+	if (message_header(m, "Content-Type", 0) == NULL)
 		buf_printf(&e->head, "Content-Type: text/plain; charset=%s\r\n",
-		    t.high == 0 ? "us-ascii" : "unknown-8bit");
-	}
+		    text_is_ascii(body, n) ? "us-ascii" : "unknown-8bit");
 	for (size_t i = 0; i < m->nheaders; i++) {
 		if (strncasecmp(m->headers[i].name, "Content-", 8) != 0)
 			continue;
@@ -392,10 +197,10 @@ copy_span(struct canon *c, size_t off, size_t len)
 static void
 copy_checked(struct canon *c, size_t off, size_t len)
 {
-	struct scan s;
+	struct text_scan s;
 
-	scan_bytes(c->p + off, len, &s);
-	c->left |= is_hard(&s);
+	text_scan(c->p + off, len, &s);
+	c->left |= text_is_hard(&s);
 	copy_span(c, off, len);
 }
 
@@ -457,11 +262,11 @@ static bool
 put_between(struct canon *c, size_t off, size_t len)
 {
 	struct spool *trimmed;
-	struct scan s;
+	struct text_scan s;
 
-	scan_bytes(c->p + off, len, &s);
-	c->left |= is_hard(&s) || s.from_line;
-	if (is_hard(&s) || !s.blank_end) {
+	text_scan(c->p + off, len, &s);
+	c->left |= text_is_hard(&s) || s.from_line;
+	if (text_is_hard(&s) || !s.blank_end) {
 		copy_span(c, off, len);
 		return true;
 	}
@@ -501,10 +306,10 @@ has_wide_label(const char *p, size_t n)
 static void
 copy_unknown(struct canon *c, size_t off, size_t len)
 {
-	struct scan s;
+	struct text_scan s;
 
-	scan_bytes(c->p + off, len, &s);
-	c->left |= is_hard(&s) || s.blank_end || s.from_line ||
+	text_scan(c->p + off, len, &s);
+	c->left |= text_is_hard(&s) || s.blank_end || s.from_line ||
 	    has_wide_label(c->p + off, len);
 	copy_span(c, off, len);
 }
@@ -513,9 +318,9 @@ copy_unknown(struct canon *c, size_t off, size_t len)
 static void
 check_head(struct canon *c, const char *head, size_t n)
 {
-	struct scan s;
+	struct text_scan s;
 
-	scan_bytes(head, n, &s);
+	text_scan(head, n, &s);
 	c->left |= s.nul || s.bare_cr || s.bare_lf || s.long_line;
 }
 
@@ -698,7 +503,7 @@ put_leaf(struct canon *c, const struct mime_part *part)
 	size_t nhead = part->parent < 0 ? c->head.len : part->head.len;
 	const char *body = c->p + part->body.off;
 	enum mime_encoding from = mime_encoding(head, nhead), to;
-	struct scan s;
+	struct text_scan s = {0};
 	bool clean, composite;
 
 	if (!part->has_body) {
@@ -707,8 +512,9 @@ put_leaf(struct canon *c, const struct mime_part *part)
 		c->left |= is_wide(from);
 		return true;
 	}
-	scan_bytes(body, part->body.len, &s);
-	clean = !is_hard(&s) && !s.blank_end && !s.from_line;
+	if (!part->in_order)
+		text_scan(body, part->body.len, &s);
+	clean = !text_is_hard(&s) && !s.blank_end && !s.from_line;
 	/* A message is never encoded (RFC 2046 5.2.1). */
 	composite = part->is_message || is_composite(head, nhead);
 	if (clean && !composite) {
@@ -847,7 +653,7 @@ entity_clean(struct entity *e, const struct spool_place *place,
     struct error *err)
 {
 	struct spool *s;
-	struct scan found;
+	struct text_scan found;
 	const char *p;
 	size_t n, from = 0;
 
@@ -855,7 +661,7 @@ entity_clean(struct entity *e, const struct spool_place *place,
 		return false;
 	n = e->body.len;
 	p = n == 0 ? "" : e->body.v[0].data;
-	scan_bytes(p, n, &found);
+	text_scan(p, n, &found);
 	if (!found.nul && !found.bare_cr && !found.bare_lf)
 		return true;
 	s = spool_new(place);

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "common/mem.h"
+#include "text_scan.h"
 
 /* ---- values of structured fields ---- */
 
@@ -596,7 +597,7 @@ begin_body(struct walk *w, const char *head, size_t nhead, size_t off)
 	struct mime_part *part = &w->m->parts[index];
 
 	w->in_head = false;
-	part->has_body = true;
+	part->has_body = part->in_order = true;
 	part->body.off = off;
 	classify(part, part->parent >= 0 &&
 	    w->m->parts[part->parent].is_digest, w->all, head, nhead);
@@ -645,6 +646,29 @@ close_above(struct walk *w, size_t level, size_t line_start)
 			end_part(&w->m->parts[w->open[--w->nopen]], end);
 	}
 	w->in_head = false;
+}
+
+/* The line that begins at off is of the innermost part's body. */
+static void
+pass_body_line(struct walk *w, size_t off, size_t next)
+{
+	struct mime_part *part = &w->m->parts[w->open[w->nopen - 1]];
+
+	part->in_order = part->in_order &&
+	    text_pass(w->p, next, off, TEXT_NO_MARK) == next;
+}
+
+/* All lines from off on are, up to one that starts with a hyphen. */
+static size_t
+pass_body(struct walk *w, size_t off)
+{
+	struct mime_part *part = &w->m->parts[w->open[w->nopen - 1]];
+
+	if (part->in_order) {
+		off = text_pass(w->p, w->n, off, '-');
+		part->in_order = off == w->n || w->p[off] == '-';
+	}
+	return next_hyphen_line(w->p, w->n, off);
 }
 
 /* Which open multipart does this line delimit? The innermost that fits. */
@@ -715,8 +739,10 @@ on_line(struct walk *w, size_t off, size_t text, size_t next)
 		on_delimiter(w, d, level, off, next);
 		return;
 	}
-	if (!w->in_head)
+	if (!w->in_head) {
+		pass_body_line(w, off, next);
 		return;
+	}
 	part = &w->m->parts[w->open[w->nopen - 1]];
 	if (text == off) {
 		part->head.len = off - part->head.off;
@@ -744,7 +770,7 @@ parse(const char *head, size_t nhead, const char *body, size_t nbody,
 	begin_body(&w, head, nhead, 0);
 	for (off = 0; off < nbody; off = next) {
 		if (!w.in_head)
-			off = next_hyphen_line(body, nbody, off);
+			off = pass_body(&w, off);
 		if (off == nbody)
 			break;
 		next = line_end(body, nbody, off, &text);

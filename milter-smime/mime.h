@@ -85,6 +85,7 @@ struct mime_part {
 	struct mime_span head;	/* header lines with their line ends */
 	struct mime_span body;	/* behind the blank line */
 	bool has_body;		/* its header lines ended */
+	bool in_order;		/* MIME_LEAF: so is its body, see text_scan.h */
 	char *boundary;		/* MIME_MULTIPART and _SIGNED, else NULL */
 	bool is_digest;		/* multipart/digest */
 	bool is_message;	/* message/rfc822, though it may be a leaf */

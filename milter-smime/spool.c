@@ -4,43 +4,23 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "area.h"
 #include "common/mem.h"
 
 #define SMALL (1 << 20) /* any spool may have as much memory as this */
-
-/*
- * Areas are where large spools are kept: of spill_at bytes, so that they
- * need not grow, in huge pages, and kept for the next one: to fault 10 MiB
- * in by 4 KiB takes as long as to hash them.  The kernel may have their
- * pages back while they are idle.
- */
-#define AREAS 3 /* of all spools together */
-#define HUGE_PAGE (2 << 20)
-
-struct area {
-	char *p;
-	size_t size;
-};
-
-static struct {
-	pthread_mutex_t lock;
-	struct area idle[AREAS];
-	int nidle, nused;
-} areas = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct spool {
 	struct spool_place place;
 	char *mem;
 	size_t cap;
 	size_t len;
-	bool is_area; /* mem is one */
+	struct area area; /* mem is this one, unless it is none */
 	int fd;	    /* -1 while in memory */
 	char *map;  /* after finish, when on disk */
 	bool finished;
@@ -57,61 +37,18 @@ spool_new(const struct spool_place *place)
 	return s;
 }
 
-/* False when all areas are in use, or there is no memory for one. */
-static bool
-take_area(size_t size, struct area *a)
-{
-	bool found = false;
-
-	*a = (struct area){NULL, 0};
-	pthread_mutex_lock(&areas.lock);
-	if (areas.nused < AREAS && areas.nidle > 0)
-		*a = areas.idle[--areas.nidle];
-	if (a->p != NULL && a->size != size) {
-		munmap(a->p, a->size);
-		a->p = NULL;
-	}
-	if (areas.nused < AREAS && a->p == NULL) {
-		a->p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (a->p != MAP_FAILED)
-			madvise(a->p, size, MADV_HUGEPAGE);
-		a->size = size;
-	}
-	found = a->p != NULL && a->p != MAP_FAILED;
-	areas.nused += found ? 1 : 0;
-	pthread_mutex_unlock(&areas.lock);
-	return found;
-}
-
-static void
-put_area(char *p, size_t size)
-{
-	bool keep;
-
-	keep = madvise(p, size, MADV_FREE) == 0;
-	pthread_mutex_lock(&areas.lock);
-	keep = keep && areas.nidle + --areas.nused < AREAS;
-	if (keep)
-		areas.idle[areas.nidle++] = (struct area){p, size};
-	pthread_mutex_unlock(&areas.lock);
-	if (!keep)
-		munmap(p, size);
-}
-
 static void
 drop_memory(struct spool *s)
 {
-	if (s->is_area) {
+	if (s->area.p != NULL) {
 		if (s->secret)
 			explicit_bzero(s->mem, s->len);
-		put_area(s->mem, s->cap);
+		area_put(&s->area);
 	} else {
 		mem_wipe_free(s->mem, s->len);
 	}
 	s->mem = NULL;
 	s->cap = 0;
-	s->is_area = false;
 }
 
 void
@@ -188,18 +125,17 @@ spill(struct spool *s, struct error *err)
 static bool
 move_to_area(struct spool *s)
 {
-	size_t size = (s->place.spill_at + HUGE_PAGE - 1) & ~(size_t)
-	    (HUGE_PAGE - 1);
 	struct area a;
 
-	if (!take_area(size, &a))
+	/* All it may ever have, so that it need not grow. */
+	if (!area_take(s->place.spill_at, &a))
 		return false;
 	if (s->len > 0)
 		memcpy(a.p, s->mem, s->len);
 	drop_memory(s);
 	s->mem = a.p;
 	s->cap = a.size;
-	s->is_area = true;
+	s->area = a;
 	return true;
 }
 

@@ -90,7 +90,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(part, text + body.off, body.len);
 	mime_parse(text, head.len, part, body.len, &m);
-	must(mime_broken(&m, body.len));
+	must(mime_broken(&m, part, body.len));
 	compare(&m, part, body.len);
 	split(part, body.len, "b");
 	split(part, body.len, "");

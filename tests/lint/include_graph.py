@@ -65,7 +65,7 @@ mime text_writer fields
 message pieces quoted_printable
 spool
 auth_results
-verdict smime_settings base64 cms_walk
+verdict smime_settings base64 cms_walk text_scan area
 quarantine lines
 """
 

@@ -15,14 +15,82 @@
 #include "milter-smime/mime.h"
 #include "milter-smime/transfer.h"
 
+/* --- lines --------------------------------------------------------------- */
+
+enum region { REGION_FREE, REGION_HEAD, REGION_SIGNED };
+
+static inline const char *
+line_broken(const char *p, size_t n, enum region where)
+{
+	if (n > 998)
+		return "a line is too long";
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '\0' || p[i] == '\r' || p[i] == '\n')
+			return "a NUL, CR or LF stands alone";
+		if ((unsigned char)p[i] >= 0x80 && where != REGION_HEAD)
+			return "an 8-bit byte is left";
+	}
+	if (where != REGION_FREE)
+		return NULL;
+	if (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
+		return "a line ends in a blank";
+	if (n >= 5 && memcmp(p, "From ", 5) == 0)
+		return "a line starts with From";
+	return NULL;
+}
+
+/* where: each byte's region; NULL when all are free. */
+static inline const char *
+lines_broken(const char *p, size_t n, const char *where)
+{
+	const char *why = NULL;
+
+	for (size_t off = 0; off < n && why == NULL;) {
+		const char *nl = memchr(p + off, '\n', n - off);
+		size_t end = nl == NULL ? n : (size_t)(nl - p);
+		size_t next = nl == NULL ? n : end + 1;
+
+		if (nl != NULL && (end == off || p[end - 1] != '\r'))
+			return "an LF stands alone";
+		why = line_broken(p + off, nl == NULL ? end - off :
+		    end - 1 - off, where == NULL ? REGION_FREE :
+		    (enum region)where[off]);
+		off = next;
+	}
+	return why;
+}
+
+/* --- parts --------------------------------------------------------------- */
+
 static inline size_t
 span_end(const struct mime_span *s)
 {
 	return s->off + s->len;
 }
 
+/*
+ * The line end behind a leaf's body is the delimiter's, but was looked at
+ * as one of its lines.
+ */
 static inline const char *
-check_part(const struct mime *m, size_t i, size_t nbody)
+check_order(const struct mime_part *p, const char *body, size_t nbody)
+{
+	size_t end = span_end(&p->body);
+
+	if (p->in_order && lines_broken(body + p->body.off, p->body.len, NULL))
+		return "a leaf is not in order";
+	if (end < nbody && body[end] == '\r')
+		end++;
+	if (end < nbody && body[end] == '\n')
+		end++;
+	if (!p->in_order && p->has_body && lines_broken(body + p->body.off,
+	    end - p->body.off, NULL) == NULL)
+		return "a leaf is in order";
+	return NULL;
+}
+
+static inline const char *
+check_part(const struct mime *m, size_t i, const char *body, size_t nbody)
 {
 	const struct mime_part *p = &m->parts[i], *parent;
 
@@ -34,6 +102,8 @@ check_part(const struct mime *m, size_t i, size_t nbody)
 	    (p->kind == MIME_MULTIPART || p->kind == MIME_SIGNED))
 		if (p->kind != MIME_LEAF)
 			return "boundary and kind disagree";
+	if (p->kind == MIME_LEAF && check_order(p, body, nbody) != NULL)
+		return check_order(p, body, nbody);
 	if (i == 0)
 		return p->parent == -1 && p->depth == 0 &&
 		    p->whole.len == nbody ? NULL : "the first is not all";
@@ -53,14 +123,14 @@ check_part(const struct mime *m, size_t i, size_t nbody)
 }
 
 static inline const char *
-mime_broken(const struct mime *m, size_t nbody)
+mime_broken(const struct mime *m, const char *body, size_t nbody)
 {
 	const char *why = NULL;
 
 	if (m->nparts < 1 || m->nparts > MIME_MAX_PARTS)
 		return "the number of parts is wrong";
 	for (size_t i = 0; i < m->nparts && why == NULL; i++) {
-		why = check_part(m, i, nbody);
+		why = check_part(m, i, body, nbody);
 		for (size_t j = i + 1; j < m->nparts && why == NULL; j++) {
 			if (m->parts[j].parent != m->parts[i].parent)
 				continue;
@@ -157,47 +227,6 @@ entity_differs(const struct spool_place *place, const struct text *head_a,
 	}
 	mime_clear(&m);
 	mime_clear(&k);
-	return why;
-}
-
-enum region { REGION_FREE, REGION_HEAD, REGION_SIGNED };
-
-static inline const char *
-line_broken(const char *p, size_t n, enum region where)
-{
-	if (n > 998)
-		return "a line is too long";
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '\0' || p[i] == '\r' || p[i] == '\n')
-			return "a NUL, CR or LF stands alone";
-		if ((unsigned char)p[i] >= 0x80 && where != REGION_HEAD)
-			return "an 8-bit byte is left";
-	}
-	if (where != REGION_FREE)
-		return NULL;
-	if (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
-		return "a line ends in a blank";
-	if (n >= 5 && memcmp(p, "From ", 5) == 0)
-		return "a line starts with From";
-	return NULL;
-}
-
-static inline const char *
-lines_broken(const char *p, size_t n, const char *where)
-{
-	const char *why = NULL;
-
-	for (size_t off = 0; off < n && why == NULL;) {
-		const char *nl = memchr(p + off, '\n', n - off);
-		size_t end = nl == NULL ? n : (size_t)(nl - p);
-		size_t next = nl == NULL ? n : end + 1;
-
-		if (nl != NULL && (end == off || p[end - 1] != '\r'))
-			return "an LF stands alone";
-		why = line_broken(p + off, nl == NULL ? end - off :
-		    end - 1 - off, (enum region)where[off]);
-		off = next;
-	}
 	return why;
 }
 

@@ -380,7 +380,7 @@ test_trees(void)
 		mime_parse(trees[i].head, strlen(trees[i].head),
 		    trees[i].body, strlen(trees[i].body), &m);
 		draw(&m, -1, &out);
-		why = mime_broken(&m, strlen(trees[i].body));
+		why = mime_broken(&m, trees[i].body, strlen(trees[i].body));
 		check(strcmp(buf_text(&out), trees[i].tree) == 0 &&
 		    why == NULL, "%s", trees[i].says);
 		if (why != NULL || strcmp(buf_text(&out), trees[i].tree) != 0)
@@ -389,6 +389,54 @@ test_trees(void)
 		mime_clear(&m);
 		buf_clear(&out);
 	}
+}
+
+/* --- leaves in order ------------------------------------------------------ */
+
+static const char *const tokens[] = {
+	"--b\r\n", "--b--\r\n", "--c\r\n", "--c--\r\n", "\r\n", "\n", "\r",
+	MIXED("b") "\r\n", MIXED("c") "\r\n", SIGNED("c") "\r\n",
+	MESSAGE "\r\n", "Content-Type: text/plain\r\n\r\n", "text\r\n",
+	"- item\r\n", "-- \r\n", "From here\r\n", "\xc3\xbc", "a\tb\r\n",
+	"QUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJD\r\n",
+};
+
+static void
+test_order(void)
+{
+	size_t wrong = 0, orderly = 0, leaves = 0;
+	const char *why;
+	struct mime m;
+	struct buf body;
+
+	srand(1);
+	buf_init(&body, 1 << 20);
+	for (int round = 0; round < 20000; round++) {
+		size_t few = 4 + (size_t)rand() %
+		    (sizeof(tokens) / sizeof(tokens[0]) - 4);
+
+		buf_reset(&body);
+		for (int n = rand() % 20; n >= 0; n--)
+			buf_puts(&body, tokens[(size_t)rand() %
+			    (rand() % 2 == 0 ? few :
+			    sizeof(tokens) / sizeof(tokens[0]))]);
+		mime_parse(MIXED("b"), strlen(MIXED("b")), buf_text(&body),
+		    body.len, &m);
+		why = mime_broken(&m, buf_text(&body), body.len);
+		if (why != NULL && wrong++ == 0)
+			printf("# %s: %s\n", why, buf_text(&body));
+		for (size_t i = 0; i < m.nparts; i++) {
+			leaves += m.parts[i].kind == MIME_LEAF;
+			orderly += m.parts[i].kind == MIME_LEAF &&
+			    m.parts[i].in_order && m.parts[i].body.len > 0;
+		}
+		mime_clear(&m);
+	}
+	buf_clear(&body);
+	check(wrong == 0 && orderly > 1000 && leaves > 2 * orderly,
+	    "of random texts the leaves in order are told, and no others");
+	if (orderly <= 1000 || leaves <= 2 * orderly)
+		printf("# %zu of %zu are\n", orderly, leaves);
 }
 
 /* --- hostile sizes ------------------------------------------------------- */
@@ -410,7 +458,7 @@ takes(const char *head, const struct buf *body, bool limited,
 
 	mime_parse(head, strlen(head), buf_text(body), body->len, &m);
 	ms = cpu_ms() - start;
-	why = mime_broken(&m, body->len);
+	why = mime_broken(&m, buf_text(body), body->len);
 	check(why == NULL && m.limited == limited && ms < 1000, "%s", says);
 	if (why != NULL || ms >= 1000)
 		printf("# %s, %ld ms\n", why == NULL ? "" : why,
@@ -459,6 +507,7 @@ main(void)
 	test_encodings();
 	test_split();
 	test_trees();
+	test_order();
 	test_sizes();
 	return tap_done();
 }
