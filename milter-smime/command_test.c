@@ -343,6 +343,22 @@ names_json(const struct strvec *names)
 	return list;
 }
 
+/* A field's value, unfolded, behind its leading blank. */
+static json_t *
+value_json(const char *value)
+{
+	struct buf text;
+	json_t *j;
+
+	buf_init(&text, strlen(value) + 1);
+	for (const char *p = value + (value[0] == ' '); *p != '\0'; p++)
+		if (*p != '\n')
+			buf_putc(&text, *p);
+	j = text_json(buf_text(&text));
+	buf_clear(&text);
+	return j;
+}
+
 static json_t *
 protected_json(const struct protected_headers *h)
 {
@@ -356,8 +372,7 @@ protected_json(const struct protected_headers *h)
 		json_t *one = json_object();
 
 		put(one, "name", h->v[i].name);
-		/* Behind its leading blank. */
-		put(one, "value", h->v[i].value + (h->v[i].value[0] == ' '));
+		json_object_set_new(one, "value", value_json(h->v[i].value));
 		json_array_append_new(fields, one);
 	}
 	json_object_set_new(j, "fields", fields);

@@ -6,6 +6,7 @@ read on the way by openssl(1): row S+.
 """
 
 import email.header
+import json
 import re
 
 from harness import (Message, Pki, Sink, cms_decrypt, cms_encrypt, cms_sign,
@@ -366,9 +367,29 @@ def tampering(t):
     p.receive(both)
     p.b.milter.wait_log("protected_headers_differ=To,Subject ")
     t.ok(True, "S+ protected headers: two that differ are named together")
+    report(t, p, both)
     got = p.receive(other, PASSER)
     t.ok(got.first("Subject") == "x" and is_encrypted(got), "S+ protected "
          "headers: who does not verify changes nothing", got.data)
+
+
+def report(t, p, data):
+    """What the dry run says of a message whose To and Subject differ."""
+    done = p.b.milter.postseal("smime", "test", "--json", "-",
+                               input=data.decode())
+    found = json.loads(done.stdout)["protected_headers"]
+    fields = {f["name"]: f["value"] for f in found["fields"]}
+    t.is_((found["kind"], found["signed"], found["differ"],
+           found["confidential"]),
+          ("cipher", True, ["To", "Subject"],
+           ["Subject", "Keywords", "Comments", "Thread-Topic"]),
+          "S+ protected headers: the dry run reports them")
+    t.is_((fields["Subject"].encode(), fields["To"]),
+          (SECRET, Message(mail("both")).first("To").replace("\t", "\\x09")),
+          "S+ protected headers: with the values that are inside")
+    done = p.b.milter.postseal("smime", "test", "-", input=data.decode())
+    t.ok("\nprotected_headers kind: cipher; signed: yes; differ: To Subject; "
+         in done.stdout, "S+ protected headers: for people, too", done.stdout)
 
 
 # --- forgery -----------------------------------------------------------------
@@ -428,6 +449,9 @@ def forgery(t):
     sealed = cms_encrypt(cms_sign(payload(inner), p.own), p.far)
     look("hp=clear in encryption added on the way hides nothing",
          outside(sealed), "inside", "Subject,Message-ID", "pass")
+    sealed = cms_sign(cms_encrypt(payload(inner), p.far), p.own)
+    look("a signature around an envelope is none of what is inside",
+         outside(sealed), verdict="pass")
     spoof = inner.replace("x@a.example", "boss@a.example") + shows
     sealed = cms_encrypt(payload(spoof, "cipher"), p.far)
     got = look("another From inside an envelope stays inside",
