@@ -39,7 +39,8 @@
  */
 #define STEPS_MAX 10000000 /* of one call, over all its places */
 #define STEPS_MIN 500	   /* of one place */
-#define CHUNK 16384
+#define CHUNK 4096
+#define CHUNK_RECURSIVE 256 /* recursion is slow, and counts no steps */
 #define FEWER 16 /* a call that took too many steps is split so often */
 
 /* CPU time for a whole search. */
@@ -50,8 +51,8 @@
 
 /* How much of the text a call may be given. */
 enum cut {
-	CUT_ALL,    /* CHUNK places, CHUNK bytes */
-	CUT_STARTS, /* CHUNK places, but all of the text */
+	CUT_ALL,    /* so many places, so many bytes */
+	CUT_STARTS, /* so many places, but all of the text */
 	/*
 	 * All: no match is longer than some length that the pattern alone
 	 * sets.
@@ -65,6 +66,7 @@ struct regex {
 	char *shown; /* the pattern, for messages */
 	uint32_t groups;
 	enum cut cut;
+	size_t chunk;
 	int required; /* a byte of every match; or -1 */
 };
 
@@ -149,22 +151,23 @@ has_text(const char *pattern, size_t n, const char *text)
 	return memmem(pattern, n, text, strlen(text)) != NULL;
 }
 
-/*
- * Nothing in the pattern repeats without end.  Escapes are not looked at:
- * who wrote `\+` is only searched in pieces.
- */
 static bool
-is_short(const char *pattern, size_t n)
+has_any(const char *pattern, size_t n, const char *const *texts)
 {
-	static const char *const endless[] = { "*", "+", ",}", ", }", "(?R",
-		"(?&", "(?P>", "(?-", "\\g", "\\R", "(?0", "(?1", "(?2",
-		"(?3", "(?4", "(?5", "(?6", "(?7", "(?8", "(?9" };
-
-	for (size_t i = 0; i < sizeof(endless) / sizeof(endless[0]); i++)
-		if (has_text(pattern, n, endless[i]))
-			return false;
-	return true;
+	for (; *texts != NULL; texts++)
+		if (has_text(pattern, n, *texts))
+			return true;
+	return false;
 }
+
+/*
+ * What may repeat without end.  Escapes are not looked at: who wrote `\+`
+ * is only searched in pieces.
+ */
+static const char *const endless[] = { "*", "+", ",}", ", }", NULL };
+static const char *const recursive[] = { "(?R", "(?&", "(?P>", "(?-", "(?+",
+	"\\g", "(?0", "(?1", "(?2", "(?3", "(?4", "(?5", "(?6", "(?7", "(?8",
+	"(?9", NULL };
 
 /*
  * \G, \K and verbs tell where a search began, or move its begin.  Partial
@@ -181,7 +184,7 @@ choose_cut(const struct regex *r, const char *pattern, size_t n)
 		return CUT_NEVER;
 	if (has_text(pattern, n, "\\X"))
 		return CUT_STARTS;
-	if (is_short(pattern, n))
+	if (!has_any(pattern, n, endless) && !has_any(pattern, n, recursive))
 		return CUT_NOTHING;
 	if (jit && pcre2_jit_compile(r->code, PCRE2_JIT_PARTIAL_HARD) == 0)
 		return CUT_ALL;
@@ -194,6 +197,7 @@ look_at(struct regex *r, const char *pattern, size_t n)
 	uint32_t type = 0, unit = 0;
 
 	r->cut = choose_cut(r, pattern, n);
+	r->chunk = has_any(pattern, n, recursive) ? CHUNK_RECURSIVE : CHUNK;
 	pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &r->groups);
 	r->required = -1;
 	if (pcre2_pattern_info(r->code, PCRE2_INFO_LASTCODETYPE, &type) == 0 &&
@@ -336,7 +340,7 @@ find_stop(struct search *s)
 	const char *last;
 
 	s->stop = s->n + 1;
-	if (s->r->required < 0 || s->n <= CHUNK)
+	if (s->r->required < 0 || s->n <= s->r->chunk)
 		return;
 	last = last_byte(s->p, s->n, (char)s->r->required);
 	s->stop = last == NULL ? 0 : (size_t)(last - s->p) + 1;
@@ -353,9 +357,9 @@ search_init(struct search *s, const struct regex *r, const char *p, size_t n,
 	s->from = from;
 	s->starts_usual = s->reach_usual = n + 1;
 	if (r->cut == CUT_ALL)
-		s->starts_usual = s->reach_usual = CHUNK;
+		s->starts_usual = s->reach_usual = r->chunk;
 	else if (r->cut == CUT_STARTS)
-		s->starts_usual = n / 16 > CHUNK ? n / 16 : CHUNK;
+		s->starts_usual = n / 16 > r->chunk ? n / 16 : r->chunk;
 	s->starts = s->starts_usual;
 	s->reach = s->reach_usual;
 	find_stop(s);
@@ -488,6 +492,12 @@ regex_free(struct regex **r)
 	free((*r)->shown);
 	free(*r);
 	*r = NULL;
+}
+
+const char *
+regex_shown(const struct regex *r)
+{
+	return r->shown;
 }
 
 unsigned
