@@ -56,9 +56,11 @@ complain(const char *path, int status, const char *text, size_t n,
 	start = n == 0 ? NULL : memrchr(text, '\n', n);
 	start = start == NULL ? text : start + 1;
 	n -= (size_t)(start - text);
+	if (n > 0 && (strncmp(start, name, strlen(name)) == 0 ||
+	    strncmp(start, path, strlen(path)) == 0))
+		return error_temp(err, "%.*s", (int)n, start);
 	if (n > 0)
-		return error_temp(err, "%s%.*s", strncmp(start, name,
-		    strlen(name)) == 0 ? "" : path, (int)n, start);
+		return error_temp(err, "%s: %.*s", path, (int)n, start);
 	if (WIFSIGNALED(status))
 		return error_temp(err, "%s: killed by signal %d", path,
 		    WTERMSIG(status));

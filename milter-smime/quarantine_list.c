@@ -180,12 +180,15 @@ take(void *context, const struct held *h, struct error *err)
 	    error_temp(err, "cannot write to standard output");
 }
 
+/* Within a second queue ids count the microseconds, in either form. */
 static int
 by_arrival(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
 
-	return (x->arrival > y->arrival) - (x->arrival < y->arrival);
+	return x->arrival != y->arrival ?
+	    (x->arrival > y->arrival) - (x->arrival < y->arrival) :
+	    strcmp(x->cells[COLUMN_ID], y->cells[COLUMN_ID]);
 }
 
 static void

@@ -106,7 +106,7 @@ def says(t, done, code, text, name):
          done.stderr.count(b"\n") == 1, name, done)
 
 
-# --- the listener -------------------------------------------------------------
+# --- the listener ------------------------------------------------------------
 
 def listener(t):
     """S15 the listener holds every message"""
@@ -126,7 +126,7 @@ def listener(t):
         s.postfix.stop()
 
 
-# --- list ---------------------------------------------------------------------
+# --- list --------------------------------------------------------------------
 
 def listing(t):
     """S15 list"""
@@ -219,7 +219,7 @@ def not_ours(t):
     t.is_(s.numbers(), [1, 2], "S15 what was released arrives")
 
 
-# --- show ---------------------------------------------------------------------
+# --- show --------------------------------------------------------------------
 
 HOSTILE = b"a\x1b[2Jb\x07\x9bc\xc2\x9bd\x7f\te\r\n" + b"y" * 3000 + \
     b"\r\n\xe2\x82\xac\xff"
@@ -283,12 +283,12 @@ def on_terminal(s, *arguments):
 
 
 def big(t, s):
-    """A message of 20 MB, one line of it 5 MB long."""
-    body = b"z" * 5000000 + b"\r\n" + b"0123456789abcde\r\n" * 900000
+    """A message of 48 MB, one line of it 5 MB long."""
+    body = b"z" * 5000000 + b"\r\n" + b"0123456789abcde\r\n" * 2500000
     s.postfix.set(message_size_limit="0", mailbox_size_limit="0")
     s.postfix.reload()
     queue_id = wait_for("a larger limit", lambda: _try(s, body))
-    done = s.call("show", queue_id, memory=40000)
+    done = s.call("show", queue_id, memory=64000)
     shown = done.stdout.partition(b"\n\n")[2].partition(b"\n\n")[2]
     t.ok(shown == body.replace(b"\r\n", b"\n"),
          "S15 show: a large message is shown whole, in little memory",
@@ -306,7 +306,7 @@ def _try(s, body):
         return None
 
 
-# --- release and delete -------------------------------------------------------
+# --- release and delete ------------------------------------------------------
 
 def releasing(t):
     """S15 release"""
@@ -454,7 +454,7 @@ def stopped(t):
          "S15 a Postfix that is not there is an error", done)
 
 
-# --- hostile mail -------------------------------------------------------------
+# --- hostile mail ------------------------------------------------------------
 
 def hostile(t):
     """S15 hostile mail in the list"""
@@ -539,7 +539,7 @@ def false_marks(t):
     t.is_(s.listed("Policy").keys(), set(ids), "S15 nor is anything lost")
 
 
-# --- many, others -------------------------------------------------------------
+# --- many, others ------------------------------------------------------------
 
 def many(t):
     """S15 200 messages"""
@@ -598,12 +598,13 @@ def rights(t):
         done = call(*words)
         says(t, done, 77, "this needs root", f"S15 {words[0]}: refused")
         t.is_(done.stdout, b"", f"S15 {words[0]}: nothing is shown")
-    t.is_(json.loads(call("--status", "--json").stdout), {"held": "unknown: needs root"},
+    t.is_(json.loads(call("--status", "--json").stdout),
+          {"held": "unknown: needs root"},
           "S15 status says that it does not know")
     t.is_(s.held(), {held}, "S15 nothing was touched")
 
 
-# --- postseal status, postseal check ------------------------------------------
+# --- postseal status, postseal check -----------------------------------------
 
 def front(t):
     """S15 postseal quarantine, status and check"""

@@ -29,7 +29,8 @@ static const char postcat[] =
     "while [ $# -gt 0 ]; do case $1 in\n"
     "-c) shift ;; -e) all=true ;; -*) ;; *) break ;; esac; shift; done\n"
     "for id; do\n"
-    "test -e @/$id || { echo \"postcat: fatal: open $id: none\" >&2; exit 1; }\n"
+    "test -e @/$id || { echo \"postcat: fatal: open $id: none\" >&2; "
+    "exit 1; }\n"
     "$all && printf '*** %s hold/%s ***\\n' 'ENVELOPE RECORDS' $id "
     "'MESSAGE CONTENTS' $id\n"
     "cat @/$id\n"
@@ -218,6 +219,10 @@ test_faults(void)
 	    "exit 69\n");
 	walks(NULL, "failed: postqueue: fatal: the mail system is on fire",
 	    "why postqueue failed is told");
+	put_queue("echo 'on fire' >&2; exit 1\n");
+	want = mem_printf("failed: %s/postqueue: on fire", directory);
+	walks(NULL, want, "who says so as well");
+	free(want);
 	put_queue("kill -9 $$\n");
 	want = mem_printf("failed: %s/postqueue: killed by signal 9",
 	    directory);

@@ -21,7 +21,7 @@ test_names(void)
 	check(!quarantine_is_name("a b") && !quarantine_is_name("a;b") &&
 	    !quarantine_is_name("a/b") && !quarantine_is_name("a\n"),
 	    "blanks, semicolons, slashes and line ends are not in names");
-	check(!quarantine_is_name("\xc3\xa4"), "nor other letters than ASCII's");
+	check(!quarantine_is_name("\xc3\xa4"), "nor letters beyond ASCII");
 	memset(longest, 'a', sizeof(longest));
 	longest[QUARANTINE_NAME_MAX + 1] = '\0';
 	check(!quarantine_is_name(longest), "65 characters are too many");
@@ -176,7 +176,7 @@ static const struct {
 	{" Policy; by=x; reason*=UTF-8''%00", "an escaped NUL"},
 	{" Policy; by=x; reason*=UTF-8''%0A", "an escaped line end"},
 	{" Policy; by=x; reason*=UTF-8''%C2%9B", "an escaped C1 control"},
-	{" Policy; by=x; reason*=UTF-8''%FF", "escaped bytes that are no UTF-8"},
+	{" Policy; by=x; reason*=UTF-8''%FF", "bytes that are no UTF-8"},
 	{" Policy; by=x; =a", "no key"},
 	{" Policy; by=x; *=UTF-8''a", "an empty key"},
 	{" Policy; by=x; reason", "no value"},

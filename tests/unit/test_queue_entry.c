@@ -24,7 +24,8 @@ test_ids(void)
 	check(!queue_entry_is_id("ALL"), "ALL is none");
 	check(!queue_entry_is_id("") && !queue_entry_is_id("ABCD"),
 	    "nothing and four characters are none");
-	check(!queue_entry_is_id("../D41D4A7") && !queue_entry_is_id("-H1234") &&
+	check(!queue_entry_is_id("../D41D4A7") &&
+	    !queue_entry_is_id("-H1234") &&
 	    !queue_entry_is_id("D41D4 A76") && !queue_entry_is_id("D41D4;a") &&
 	    !queue_entry_is_id("D41D4\nA76") && !queue_entry_is_id("D41D4*"),
 	    "nothing but letters and digits is in it");
