@@ -12,8 +12,10 @@ import argparse
 import mailbox
 import os
 import re
+import subprocess
 import sys
 import textwrap
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "tests", "system"))
@@ -21,7 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 # pylint: disable=wrong-import-position
 from harness import (Message, Milter, Pki, Postfix, Sink, base_directory,
                      cms_decrypt, cms_encrypt, cms_sign, cms_verify, crlf,
-                     keep, send, standard_config)
+                     keep, libexec, program, send, standard_config, wait_for)
 
 COLOURS = {"good": "32", "bad": "31", "title": "1", "label": "36", "dim": "2"}
 
@@ -34,6 +36,7 @@ sending-profile everyone {{
 sending-profile board {{
     mode = triple
     cipher = {cipher}
+    protected_headers = yes
 }}
 sending-profile consumers {{
     mode = sign-encrypt
@@ -70,6 +73,21 @@ mail-flow-policy INCOMING {{
     smime_decrypt_verify = yes
     smime_signature = {signature}
 }}
+"""
+
+# What A's administrator wrote before.
+FILTERS_A = """\
+confidential: if (subject == "(?i)confidential" or
+                  body-contains("(?i)confidential")) {
+    smime-gateway("board");
+}
+"""
+# What B's writes while B runs: the example of the appliance's manual.
+FILTERS_B = """\
+quarantine_smime_messages:
+if (smime-gateway-message and not smime-gateway-verified) {
+    quarantine("Policy");
+}
 """
 
 MAIL = """\
@@ -173,9 +191,32 @@ class Organisation:
             + CONFIG.format(sign_mode=sign_mode, signature=signature,
                             cipher=cipher),
             self.postfix)
+        self.filters = os.path.join(self.milter.directory, "filters")
+        with open(self.milter.config_file) as file:
+            config = file.read()
+        self.milter.configure(config.replace(
+            "milter-smime {\n", "milter-smime {\n    filters = "
+            f"{self.filters}\n", 1))
+        self.write_filters("")
         self.certificate = self.cert = os.path.join(self.milter.certs,
                                                     f"{name}.pem")
         self.key = os.path.join(self.milter.certs, f"{name}.key")
+
+    def write_filters(self, text):
+        """In their place at once, as an editor puts them there."""
+        with open(self.filters + ".new", "w") as file:
+            file.write(text)
+        os.chmod(self.filters + ".new", 0o644)
+        os.rename(self.filters + ".new", self.filters)
+
+    def quarantine(self, *arguments):
+        """`postseal quarantine …`, which root may say; its lines."""
+        done = subprocess.run(
+            [program("postseal"), "quarantine", "-c",
+             self.milter.config_file, "--config-dir", self.postfix.config,
+             *arguments], capture_output=True, text=True,
+            env={**os.environ, "POSTSEAL_LIBEXEC": libexec()})
+        return (done.stdout + done.stderr).splitlines()
 
     def create_certificate(self, report):
         command = ["create", self.name, "--domain", self.domain, "--o",
@@ -466,8 +507,67 @@ def from_consumer(report, a, carol):
                  "and A's log says decrypted, verified, signature removed")
 
 
+def filtered(report, a, b, to_b):
+    report.title("9. Alice writes \"Confidential\" into a subject; a filter "
+                 "of A's has it triple-wrapped")
+    for line in FILTERS_A.splitlines():
+        report.say("filter", line)
+    data = crlf(MAIL.format(
+        sender="Alice <alice@a.example>", recipient="bob@b.example",
+        subject="Confidential: the offer", id="9@a.example", encoding="7bit",
+        text="Dear Bob, we offer 1000.\nAlice"))
+    sent = shown(report, "sent", data)
+    to_b.clear()
+    count = len(b.mailbox.messages)
+    a.send("alice", "bob@b.example", data)
+    passed = to_b.one()
+    report.show("on wire", passed)
+    delivered = b.receive(count + 1)
+    report.show("delivered", delivered)
+    report.check(b"we offer" not in passed.data and b"the offer" not in
+                 passed.data, "neither text nor subject can be read on the "
+                 "wire (protected headers, RFC 9788)")
+    report.check(" smime=pass" in b.verdict(delivered),
+                 "B's gateway says smime=pass")
+    report.check(delivered.first("Subject") == sent.first("Subject"),
+                 "Bob sees the subject that Alice wrote")
+
+
+def quarantined(report, a, b, passed):
+    report.title("10. B's administrator writes a filter while B runs; the "
+                 "attacker comes again")
+    b.write_filters(FILTERS_B)
+    time.sleep(1.5)
+    for line in FILTERS_B.splitlines():
+        report.say("filter", line)
+    count = len(b.mailbox.messages)
+    b.accept("alice@a.example", ["bob@b.example"],
+             passed.data.replace(b"pay 100", b"pay 900"))
+    listed = wait_for("the quarantine", lambda: [
+        line for line in b.quarantine("list", "Policy") if "alice@" in line])
+    for line in b.quarantine("list", "Policy"):
+        report.say("list", line[:66])
+    report.check(len(listed) == 1 and len(b.mailbox.messages) == count,
+                 "the altered message is in quarantine, not in Bob's mailbox")
+    b.accept("alice@a.example", ["bob@b.example"], passed.data)
+    delivered = b.receive(count + 1)
+    report.check(" smime=pass" in b.verdict(delivered),
+                 "Alice's own message is delivered as before")
+    queue_id = listed[0].split()[0]
+    report.say("at B", f"postseal quarantine release {queue_id}")
+    for line in b.quarantine("release", queue_id):
+        report.say("", line[:66])
+    delivered = b.receive(count + 2)
+    report.show("delivered", delivered)
+    report.check(" smime=fail" in b.verdict(delivered) and
+                 (delivered.first("X-Quarantine") or "").startswith("Policy"),
+                 "released, it is delivered with its verdict, and says where "
+                 "it was")
+
+
 def demonstrate(report):
     a, b = setting_up(report)
+    a.write_filters(FILTERS_A)
     mallory = Pki("mallory").leaf("mallory", dns=["evil.example"],
                                   subject="/O=Evil/CN=evil.example")
     b.learn_certificate(report, "evil", readable(mallory.cert))
@@ -484,6 +584,8 @@ def demonstrate(report):
     triple(report, a, b, to_a, to_b)
     to_consumer(report, a, carol)
     from_consumer(report, a, carol)
+    filtered(report, a, b, to_b)
+    quarantined(report, a, b, passed)
     for organisation in (a, b):
         organisation.milter.kill()  # a friendly end takes it five seconds
 

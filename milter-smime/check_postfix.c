@@ -4,20 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "common/child.h"
 #include "common/flow_policy.h"
 #include "common/mem.h"
 #include "common/smtp_client.h"
+#include "filters.h"
 #include "smime_settings.h"
 
 #define SEE "see `postseal smime postfix-config`"
-
-#ifndef SYSCONFDIR
-#define SYSCONFDIR "/etc"
-#endif
-#define FILTERS SYSCONFDIR "/postseal/filters"
 
 void
 check_tell(json_t *findings, const char *id, const char *severity,
@@ -214,14 +209,6 @@ check_listener(const struct settings *s, const char *setting,
 	smtp_client_close(&c);
 }
 
-/* Are there, or may there be, filters that quarantine? */
-static bool
-may_quarantine(const struct settings *s)
-{
-	return settings_given(s, "milter-smime", NULL, "quarantine") ||
-	    access(FILTERS, F_OK) == 0;
-}
-
 /*
  * A listener that answers but holds nothing would deliver what was to be
  * quarantined.  One that master.cf names otherwise is taken at its word.
@@ -255,12 +242,34 @@ check_quarantine(const struct settings *s, json_t *findings)
 	const struct milter_smime_settings *own = settings_get(s,
 	    "milter-smime");
 
-	if (!may_quarantine(s))
-		return;
 	check_listener(s, "reinject_hold", own->reinject_hold,
 	    "messages of which some copies are quarantined are deferred",
 	    findings);
 	check_holds(own->reinject_hold, findings);
+}
+
+/* What the filters at hand may do. */
+struct purposes {
+	bool protect, quarantine;
+};
+
+/* Broken filters are another check's finding. */
+static struct purposes
+find_purposes(const struct settings *s)
+{
+	struct purposes may = {false, false};
+	const struct filter_program *program;
+	struct error ignored;
+	struct filters *f = filters_open(s, &ignored);
+
+	if (f == NULL)
+		return may;
+	program = filters_get(f);
+	may.protect = program->protects;
+	may.quarantine = program->quarantines;
+	filters_put(f, program);
+	filters_close(&f);
+	return may;
 }
 
 void
@@ -269,13 +278,16 @@ check_postfix(const struct settings *s, json_t *findings)
 	const struct milter_smime_settings *own = settings_get(s,
 	    "milter-smime");
 	const char *deferred = "split messages are deferred";
+	struct purposes may = find_purposes(s);
 
 	check_milters(own, findings);
-	check_quarantine(s, findings);
-	if (!protects_outgoing(s)) {
+	if (may.quarantine)
+		check_quarantine(s, findings);
+	if (!may.protect && !protects_outgoing(s)) {
 		check_tell(findings, "smime-policies", "warning", "no "
-		    "mail-policy with direction = outgoing names a profile: "
-		    "nothing that leaves is signed or encrypted",
+		    "mail-policy with direction = outgoing names a profile, "
+		    "and no filter does: nothing that leaves is signed or "
+		    "encrypted",
 		    "add one; see postseal.conf(5)");
 		return;
 	}

@@ -70,30 +70,33 @@ claim_all(const struct settings *s, struct filter_program *p,
 	return true;
 }
 
-/* ---- does any of them sign or encrypt? ---- */
+/* ---- what may they do? ---- */
 
-static bool
-block_protects(const struct filter_block *b)
+static void
+look_at_block(struct filter_program *p, const struct filter_block *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		const struct filter_statement *s = &b->v[i];
 
-		if (s->is_if ? block_protects(s->then) ||
-		    (s->otherwise != NULL && block_protects(s->otherwise)) :
-		    s->action.kind == ACTION_SMIME_GATEWAY ||
-		    s->action.kind == ACTION_SMIME_GATEWAY_DEFERRED)
-			return true;
+		if (s->is_if) {
+			look_at_block(p, s->then);
+			if (s->otherwise != NULL)
+				look_at_block(p, s->otherwise);
+		} else if (s->action.kind == ACTION_SMIME_GATEWAY ||
+		    s->action.kind == ACTION_SMIME_GATEWAY_DEFERRED) {
+			p->protects = true;
+		} else if (s->action.kind == ACTION_QUARANTINE) {
+			p->quarantines = true;
+		}
 	}
-	return false;
 }
 
-static bool
-set_protects(const struct filter_set *set)
+static void
+look_at_filters(struct filter_program *p)
 {
-	for (size_t i = 0; i < set->n; i++)
-		if (set->v[i].active && block_protects(&set->v[i].body))
-			return true;
-	return false;
+	for (size_t i = 0; i < p->set.n; i++)
+		if (p->set.v[i].active)
+			look_at_block(p, &p->set.v[i].body);
 }
 
 /* ---- the snapshot ---- */
@@ -142,7 +145,7 @@ program_make(void *context, struct error *err)
 		ok = compile(f, paths->v[i], &p->set, err);
 	p->of_policy = mem_array(p->set.n, sizeof(*p->of_policy));
 	ok = ok && claim_all(f->settings, p, err);
-	p->protects = set_protects(&p->set);
+	look_at_filters(p);
 	if (!ok) {
 		program_free(p);
 		p = NULL;

@@ -21,7 +21,8 @@
 struct filter_program {
 	struct filter_set set;
 	bool *of_policy; /* set.v[i] is a policy's, so no message filter */
-	bool protects;	 /* an active one may sign or encrypt */
+	bool protects;	  /* an active one may sign or encrypt */
+	bool quarantines; /* an active one may quarantine */
 };
 
 struct filters;

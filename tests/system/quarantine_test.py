@@ -658,7 +658,10 @@ def checks(t):
 
     t.is_(findings("reinject_hold = smtp://127.0.0.1:1\n"), [],
           "S15 without filters nobody asks for it")
-    lines = "quarantine = Policy\nreinject_hold = smtp://127.0.0.1:%d\n"
+    filters = os.path.join(milter.directory, "filters")
+    with open(filters, "w") as file:
+        file.write('f: if (true) { quarantine("Policy"); }\n')
+    lines = f"filters = {filters}\nreinject_hold = smtp://127.0.0.1:%d\n"
     t.is_(findings(lines % good), [], "S15 one that holds is well")
     got = findings(lines % 1)
     t.ok(len(got) == 1 and "cannot connect" in got[0],
