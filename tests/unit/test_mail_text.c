@@ -537,6 +537,29 @@ test_large(void)
 	buf_clear(&mail);
 }
 
+/* However many readings there are. */
+static void
+test_bounds(void)
+{
+	struct buf mail;
+	struct mail m;
+	size_t n;
+
+	buf_init(&mail, 4 << 20);
+	buf_puts(&mail, "Content-Type: text/html; charset=koi8-r; "
+	    "charset=utf-7; charset=big5; charset=gbk; charset=utf-16; "
+	    "charset=ibm037\r\nContent-Transfer-Encoding: x\r\n\r\n");
+	for (int i = 0; i < 100000; i++)
+		buf_puts(&mail, "<![CDATA[ \xd0\xd1 ");
+	open_mail(&m, buf_text(&mail), mail.len);
+	(void)content(&m, 0, &n);
+	check(n > 5 * mail.len && n < 13 * mail.len &&
+	    !mail_text_is_valid(m.text),
+	    "all readings together are no more than twelve times the part");
+	close_mail(&m);
+	buf_clear(&mail);
+}
+
 static void
 test_no_room(void)
 {
@@ -616,6 +639,7 @@ main(void)
 	test_linear();
 	test_no_copy();
 	test_large();
+	test_bounds();
 	test_no_room();
 	test_encrypted();
 	return tap_done();
