@@ -130,11 +130,16 @@ static const struct {
 	    true, "signed parts are looked into"},
 	{"Content-Type: message/rfc822\r\n\r\nSubject: y\r\n"
 	    "Content-Type: text/html\r\n\r\nx",
-	    "A:text/rfc822-headers A:text/html", true,
+	    "A:message/rfc822 A:text/html", true,
 	    "an embedded message is an attachment, its header too"},
+	{MIXED "--b\r\nContent-Type: message/rfc822; name=a.eml\r\n\r\n\r\nx"
+	    "\r\n--b--", "A:message/rfc822=a.eml A:text/plain", true,
+	    "it has its name, with or without a header"},
+	{"Content-Type: message/news\r\n\r\nSubject: y\r\n\r\nx",
+	    "A:message/news A:text/plain", true, "news is a message too"},
 	{"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n"
 	    "Subject: y\r\n\r\nx\r\n--b\r\nContent-Type: text/plain\r\n\r\nx"
-	    "\r\n--b--", "A:text/rfc822-headers A:text/plain A:text/plain",
+	    "\r\n--b--", "A:message/rfc822 A:text/plain A:text/plain",
 	    true, "so is all of a digest"},
 	{MIXED "Hello\r\n--b\r\n\r\nx\r\n--b--\r\nBye\r\n",
 	    "B:text/plain B:text/plain B:text/plain", true,
@@ -163,7 +168,7 @@ static const struct {
 	    "an empty line must end the header"},
 	{"Content-Type: message/global\r\n"
 	    "Content-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeQ0KDQp4",
-	    "A:text/rfc822-headers A:text/plain", true,
+	    "A:message/global A:text/plain", true,
 	    "message/global may be encoded"},
 };
 
