@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/utf8.h"
 
+#include <endian.h>
 #include <string.h>
 
 size_t
@@ -61,13 +62,19 @@ size_t
 utf8_span_ascii(const char *s, size_t n)
 {
 	const uint64_t high = 0x8080808080808080;
-	size_t i = 0;
 	uint64_t v[4];
+	size_t i = 0;
 
 	for (; n - i >= sizeof(v); i += sizeof(v)) {
 		memcpy(v, s + i, sizeof(v));
 		if (((v[0] | v[1] | v[2] | v[3]) & high) != 0)
 			break;
+	}
+	for (; n - i >= sizeof(v[0]); i += sizeof(v[0])) {
+		memcpy(v, s + i, sizeof(v[0]));
+		v[0] = le64toh(v[0]) & high;
+		if (v[0] != 0)
+			return i + (size_t)__builtin_ctzll(v[0]) / 8;
 	}
 	while (i < n && (unsigned char)s[i] < 0x80)
 		i++;
@@ -81,8 +88,16 @@ utf8_span(const char *s, size_t n)
 	uint32_t cp;
 
 	while (i < n) {
-		if ((unsigned char)s[i] < 0x80) {
+		const unsigned char *p = (const unsigned char *)s + i;
+
+		if (p[0] < 0x80) {
 			i += utf8_span_ascii(s + i, n - i);
+			continue;
+		}
+		/* Most of what is not US-ASCII has two bytes. */
+		if (n - i >= 2 && p[0] >= 0xc2 && p[0] <= 0xdf &&
+		    (p[1] & 0xc0) == 0x80) {
+			i += 2;
 			continue;
 		}
 		len = utf8_decode(s + i, n - i, &cp);

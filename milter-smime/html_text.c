@@ -147,6 +147,11 @@ take_text(struct html *h)
 		text_writer_put(&h->w, from, (size_t)(h->p - from));
 		return;
 	}
+	if (*h->p == ' ') {
+		owe(h, GAP_BLANK);
+		h->p++;
+		return;
+	}
 	len = utf8_decode(h->p, (size_t)(h->end - h->p), &cp);
 	if (len > 0) {
 		put_char(h, cp);

@@ -37,7 +37,8 @@ struct finder {
 };
 
 static void read_entity(struct finder *f, const struct part *part);
-static void read_message(struct finder *f, struct view text);
+static void read_message(struct finder *f, const struct part *carrier,
+    struct view text);
 
 /* ---- fields ---- */
 
@@ -108,6 +109,20 @@ is_sound_head(struct view head)
 }
 
 /* ---- leaves ---- */
+
+static char *
+type_of(struct view value)
+{
+	struct mime_value v;
+	char *slash, *type;
+
+	mime_value_parse(value.p, value.n, &v);
+	slash = strchr(v.type, '/');
+	type = mem_strdup(slash == NULL || slash == v.type ||
+	    slash[1] == '\0' ? "text/plain" : v.type);
+	mime_value_clear(&v);
+	return type;
+}
 
 static void
 set_readings(struct mail_leaf *leaf, struct view head)
@@ -205,17 +220,41 @@ add_rest(struct finder *f, struct view bytes, bool embedded)
 	leaf->kind = MAIL_LEAF_TEXT;
 }
 
-static void
-add_headers(struct finder *f, struct view head)
+/* value is of the Content-Type field, or empty.  Is it an attachment? */
+static bool
+set_names(struct finder *f, struct mail_leaf *leaf, struct view head,
+    struct view value)
 {
-	struct mail_leaf *leaf;
+	struct view disposition;
+	bool attached = false;
+	size_t off = 0;
 
-	if (head.n == 0)
-		return;
-	leaf = add_leaf(f, mem_strdup(HEADERS_TYPE), head);
+	while (next_field(head, "Content-Disposition", &off, &disposition)) {
+		attached |= is_attached(disposition);
+		add_candidates(f, disposition, "filename",
+		    &leaf->part.filenames);
+	}
+	add_candidates(f, value, "name", &leaf->part.filenames);
+	if (leaf->part.filenames.n > 0)
+		leaf->part.filename = leaf->part.filenames.v[0];
+	return attached || leaf->part.filename != NULL;
+}
+
+/* An embedded message: what is seen of it itself are its header lines. */
+static void
+add_message(struct finder *f, const struct part *carrier, struct view head)
+{
+	struct view value = {"message/rfc822", 14};
+	struct mail_leaf *leaf;
+	size_t off = 0;
+
+	next_field(carrier->head, "Content-Type", &off, &value);
+	leaf = add_leaf(f, type_of(value), head);
 	if (leaf == NULL)
 		return;
+	(void)set_names(f, leaf, carrier->head, value);
 	leaf->part.attachment = true;
+	leaf->part.size = carrier->body.n;
 	leaf->kind = MAIL_LEAF_HEADERS;
 }
 
@@ -225,31 +264,20 @@ add_part(struct finder *f, const struct part *part, char *type,
     struct view value)
 {
 	struct mail_leaf *leaf = add_leaf(f, type, part->body);
-	struct view disposition;
-	bool body, attached = false;
-	size_t off = 0;
+	bool body;
 
 	if (leaf == NULL)
 		return;
 	set_readings(leaf, part->head);
 	leaf->kind = kind_of(type);
-	while (next_field(part->head, "Content-Disposition", &off,
-	    &disposition)) {
-		attached |= is_attached(disposition);
-		add_candidates(f, disposition, "filename",
-		    &leaf->part.filenames);
-	}
-	add_candidates(f, value, "name", &leaf->part.filenames);
 	if (leaf->kind == MAIL_LEAF_TEXT || leaf->kind == MAIL_LEAF_HTML)
 		add_candidates(f, value, "charset", &leaf->charsets);
 	/* What should have had parts and has none is seen as it stands. */
 	body = strcmp(type, "text/plain") == 0 ||
 	    strcmp(type, "text/html") == 0 ||
 	    strncmp(type, "multipart/", 10) == 0;
-	leaf->part.attachment = !body || attached || part->embedded ||
-	    leaf->part.filenames.n > 0;
-	if (leaf->part.filenames.n > 0)
-		leaf->part.filename = leaf->part.filenames.v[0];
+	leaf->part.attachment = set_names(f, leaf, part->head, value) ||
+	    !body || part->embedded;
 }
 
 /* ---- other readings ---- */
@@ -411,7 +439,7 @@ read_encoded_message(struct finder *f, const struct part *part)
 
 	if ((encoding <= MIME_BINARY || begins_with_header(part->body)) &&
 	    may_read(f, part->body.n)) {
-		read_message(f, part->body);
+		read_message(f, part, part->body);
 		found = true;
 	}
 	for (enum mime_encoding e = MIME_QUOTED_PRINTABLE; e <= MIME_BASE64;
@@ -420,7 +448,7 @@ read_encoded_message(struct finder *f, const struct part *part)
 			continue;
 		text = decode_body(f, part, e);
 		if (text.p != NULL) {
-			read_message(f, text);
+			read_message(f, part, text);
 			found = true;
 		}
 	}
@@ -428,20 +456,6 @@ read_encoded_message(struct finder *f, const struct part *part)
 }
 
 /* ---- what mime.c calls a leaf ---- */
-
-static char *
-type_of(struct view value)
-{
-	struct mime_value v;
-	char *slash, *type;
-
-	mime_value_parse(value.p, value.n, &v);
-	slash = strchr(v.type, '/');
-	type = mem_strdup(slash == NULL || slash == v.type ||
-	    slash[1] == '\0' ? "text/plain" : v.type);
-	mime_value_clear(&v);
-	return type;
-}
 
 static bool
 is_message_type(const char *type)
@@ -463,8 +477,10 @@ read_as(struct finder *f, const struct part *part, struct view value)
 		f->m->sound = false;
 	} else if (is_message_type(type)) {
 		found = read_encoded_message(f, part);
-		/* RFC 6532 3.5 lets these be encoded. */
-		f->m->sound &= strcmp(type, "message/global") == 0;
+		/* RFC 6532 3.5 lets these be encoded; mime.c passes news. */
+		f->m->sound &= strcmp(type, "message/global") == 0 ||
+		    (strcmp(type, "message/news") == 0 &&
+		    mime_encoding(part->head.p, part->head.n) <= MIME_BINARY);
 	}
 	if (found)
 		free(type);
@@ -556,7 +572,7 @@ says_more(struct view head, struct view than)
 
 static void
 read_with_head(struct finder *f, const struct part *part, struct view text,
-    struct view head, size_t body, bool is_message)
+    struct view head, size_t body, const struct part *carrier)
 {
 	struct part again = *part;
 
@@ -565,32 +581,33 @@ read_with_head(struct finder *f, const struct part *part, struct view text,
 	f->m->sound = false;
 	if (!may_read(f, again.body.n))
 		return;
-	if (is_message)
-		add_headers(f, head);
+	if (carrier != NULL)
+		add_message(f, carrier, head);
 	f->level++;
 	read_entity(f, &again);
 	f->level--;
 }
 
 /*
- * text is all of a part whose header mime.c ended where part says.  (The
- * entity itself has header lines that a mail server has read.)
+ * text is all of a part whose header mime.c ended where part says; carrier
+ * is what it is the message of, or NULL.  (The entity itself has header
+ * lines that a mail server has read.)
  */
 static void
 read_other_heads(struct finder *f, const struct part *part, struct view text,
-    bool is_message)
+    const struct part *carrier)
 {
 	struct view head;
 	size_t next;
 
 	if (part->head.n > 0 && find_blank_line(part->head, &head, &next))
-		read_with_head(f, part, text, head, next, is_message);
+		read_with_head(f, part, text, head, next, carrier);
 	if (part->body.n == 0 || part->body.p != part->head.p + part->head.n)
 		return;
 	f->m->sound = false; /* no empty line */
 	if (find_empty_line(text, &head, &next) && head.n > part->head.n &&
 	    says_more(head, part->head))
-		read_with_head(f, part, text, head, next, is_message);
+		read_with_head(f, part, text, head, next, carrier);
 }
 
 /* ---- the tree ---- */
@@ -708,6 +725,7 @@ read_node(struct finder *f, const struct tree *t, size_t i,
 {
 	const struct mime_part *p = &t->m.parts[i];
 	struct part part = part_of(t, i, all);
+	struct part parent = {0};
 	bool is_message = i > 0 &&
 	    t->m.parts[p->parent].kind == MIME_MESSAGE;
 	struct mime_value v;
@@ -715,11 +733,13 @@ read_node(struct finder *f, const struct tree *t, size_t i,
 	size_t off = 0;
 
 	f->m->sound &= is_sound_head(part.head);
-	if (is_message)
-		add_headers(f, part.head);
+	if (is_message) {
+		parent = part_of(t, (size_t)p->parent, all);
+		add_message(f, &parent, part.head);
+	}
 	if (i > 0)
 		read_other_heads(f, &part, cut(t->body, &p->whole),
-		    is_message);
+		    is_message ? &parent : NULL);
 	switch (p->kind) {
 	case MIME_LEAF:
 		read_leaf(f, &part);
@@ -834,7 +854,7 @@ read_entity(struct finder *f, const struct part *all)
 }
 
 static void
-read_message(struct finder *f, struct view text)
+read_message(struct finder *f, const struct part *carrier, struct view text)
 {
 	struct mime_span head, body;
 	struct part part = {.embedded = true};
@@ -844,8 +864,8 @@ read_message(struct finder *f, struct view text)
 	part.body = cut(text, &body);
 	f->level++;
 	f->m->sound &= is_sound_head(part.head);
-	add_headers(f, part.head);
-	read_other_heads(f, &part, text, true);
+	add_message(f, carrier, part.head);
+	read_other_heads(f, &part, text, carrier);
 	read_entity(f, &part);
 	f->level--;
 }

@@ -16,8 +16,9 @@
  * - header lines that end in a line of blanks, or in a line that is none.
  *
  * Text before the first and behind the last delimiter is a leaf too,
- * unless it is blank, and so are the header lines of embedded messages
- * (type text/rfc822-headers, an attachment).
+ * unless it is blank.  So is an embedded message, beside the leaves in it:
+ * an attachment of its type, name and size, whose content are its header
+ * lines.
  *
  * Limits: those of mime.h for each reading, MAIL_PARTS_MAX leaves, and of
  * bytes that are read again MAIL_PARTS_AGAIN times the message.  What lies

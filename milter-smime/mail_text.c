@@ -15,6 +15,7 @@
 
 #define CHARSETS_MAX 8 /* that a part is read in */
 #define CHARSET_NAME_MAX 64
+#define READINGS_MIN 65536 /* bytes that even a short mail may come to */
 
 struct content {
 	struct pieces text;
@@ -26,6 +27,7 @@ struct mail_text {
 	struct spool_place place;
 	struct mail_parts parts;
 	struct content *contents; /* of each part */
+	size_t room; /* bytes of readings that may still be made */
 };
 
 /* A part's content while it is made. */
@@ -34,6 +36,8 @@ struct maker {
 	const struct mail_leaf *leaf;
 	struct pieces *out;
 	bool any; /* there is a reading already, be it empty */
+	size_t *room; /* for more of them, of the whole mail */
+	bool full;    /* some found no room */
 	struct error *err;
 };
 
@@ -43,6 +47,11 @@ struct maker {
 static void
 add_reading(struct maker *k, const char *p, size_t n)
 {
+	if (k->any && n > *k->room) {
+		k->full = true;
+		return;
+	}
+	*k->room -= n < *k->room ? n : *k->room;
 	if (k->any)
 		pieces_add(k->out, MAIL_TEXT_NEXT, sizeof(MAIL_TEXT_NEXT) - 1);
 	pieces_add(k->out, p, n);
@@ -101,6 +110,8 @@ static bool
 add_text(struct maker *k, const char *p, size_t n)
 {
 	add_reading(k, p, n);
+	if (k->full)
+		return true;
 	if (k->leaf->kind == MAIL_LEAF_HTML)
 		return add_without_markup(k, p, n, false) &&
 		    (!html_text_has_conditions(p, n) ||
@@ -177,7 +188,7 @@ add_all_charsets(struct maker *k, const char *p, size_t n)
 	bool want_bytes = false, have_bytes = false, ok = true;
 
 	find_charsets(k->leaf, p, n, &all);
-	for (size_t i = 0; i < all.n && ok; i++) {
+	for (size_t i = 0; i < all.n && ok && !k->full; i++) {
 		bool same = charset_is_same(all.v[i], p, n);
 
 		want_bytes |= !charset_is_ascii_based(all.v[i]);
@@ -239,7 +250,7 @@ add_decoded(struct maker *k, enum mime_encoding encoding, bool join)
 	if (!add_bytes(k, p, n))
 		return false;
 	/* Some show what is no base64 as it stands. */
-	return good || join || leaf->nreadings > 1 ||
+	return good || join || k->full || leaf->nreadings > 1 ||
 	    add_bytes(k, leaf->body, leaf->nbody);
 }
 
@@ -263,7 +274,7 @@ make_content(struct maker *k)
 {
 	const struct mail_leaf *leaf = k->leaf;
 
-	for (size_t i = 0; i < leaf->nreadings; i++) {
+	for (size_t i = 0; i < leaf->nreadings && !k->full; i++) {
 		enum mime_encoding encoding = leaf->readings[i];
 
 		if (!add_decoded(k, encoding, false) ||
@@ -281,7 +292,7 @@ mail_text_content(struct mail_text *t, size_t i, const char **p, size_t *n,
 {
 	struct content *c = &t->contents[i];
 	struct maker k = {.place = &t->place, .leaf = &t->parts.v[i],
-		.out = &c->text, .err = err};
+		.out = &c->text, .room = &t->room, .err = err};
 
 	if (!c->made) {
 		c->text.secret = true;
@@ -290,6 +301,8 @@ mail_text_content(struct mail_text *t, size_t i, const char **p, size_t *n,
 			return false;
 		}
 		c->made = true;
+		if (k.full)
+			t->parts.sound = false;
 	}
 	*p = c->text.n == 0 ? "" : c->text.v[0].data;
 	*n = c->text.len;
@@ -318,6 +331,7 @@ mail_text_new(const struct entity *e, const struct spool_place *place,
 		mail_text_free(&t);
 		return NULL;
 	}
+	t->room = MAIL_TEXT_AGAIN * t->entity.body.len + READINGS_MIN;
 	t->contents = mem_array(t->parts.n, sizeof(*t->contents));
 	return t;
 }

@@ -50,9 +50,13 @@ const struct mail_part *mail_text_part(const struct mail_text *t, size_t i);
  * - the bytes of text in a charset that US-ASCII is no part of (UTF-7,
  *   UTF-16, ISO-2022-JP), for readers that do not know it.
  *
- * Text that needs none of this costs no copy.  Borrowed until free.
+ * All that comes to at most MAIL_TEXT_AGAIN times the mail, beside one
+ * reading of each part: enough for whatever a valid mail can be read as;
+ * what is more is left out and makes the mail invalid.  Text that needs none of this costs no copy.  Borrowed until
+ * free.
  */
 #define MAIL_TEXT_NEXT "\n\036\n"
+#define MAIL_TEXT_AGAIN 12
 bool mail_text_content(struct mail_text *t, size_t i, const char **p,
     size_t *n, struct error *err) __attribute__((warn_unused_result));
 

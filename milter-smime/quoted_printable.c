@@ -123,20 +123,37 @@ trimmed(const char *p, size_t start, size_t end)
 	return end;
 }
 
+/* Lines may be longer than a block. */
+static void
+put_plain(struct writer *w, const char *p, size_t n)
+{
+	for (size_t take; n > 0; p += take, n -= take) {
+		take = n < BLOCK ? n : BLOCK;
+		put(w, p, take);
+	}
+}
+
 static void
 decode_line(struct writer *w, const char *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '=' && i + 2 < n && hex_value(p[i + 1]) >= 0 &&
-		    hex_value(p[i + 2]) >= 0) {
-			char c = (char)(hex_value(p[i + 1]) << 4 |
-			    hex_value(p[i + 2]));
+	const char *end = p + n;
 
-			put(w, &c, 1);
-			i += 2;
-		} else {
-			put(w, p + i, 1);
+	while (p < end) {
+		const char *sign = memchr(p, '=', (size_t)(end - p));
+		size_t plain = (size_t)((sign == NULL ? end : sign) - p);
+		char c = '=';
+
+		put_plain(w, p, plain);
+		p += plain;
+		if (p == end)
+			break;
+		if (end - p > 2 && hex_value(p[1]) >= 0 &&
+		    hex_value(p[2]) >= 0) {
+			c = (char)(hex_value(p[1]) << 4 | hex_value(p[2]));
+			p += 2;
 		}
+		put(w, &c, 1);
+		p++;
 	}
 }
 

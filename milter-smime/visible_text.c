@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "visible_text.h"
 
+#include <string.h>
+
 #include "common/utf8.h"
 #include "text_writer.h"
 
-#define BLOCK 4096
+#define BLOCK 256
 
 /* Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties.txt). */
 static const struct {
@@ -39,28 +41,63 @@ visible_text_is_invisible(uint32_t cp)
 	return false;
 }
 
-/* Only US-ASCII that can be seen? In a loop that becomes vectors. */
+typedef unsigned char lanes __attribute__((vector_size(16)));
+
+/*
+ * First bytes of what is not seen: C1 and the soft hyphen, then those of
+ * the table above.
+ */
+static const unsigned char leads[] = {
+	0xc2, 0xcd, 0xd8, 0xe1, 0xe2, 0xe3, 0xef, 0xf0, 0xf3};
+
 static bool
-is_plain(const char *p, size_t n)
+may_begin(unsigned char c)
 {
-	unsigned char bad = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)p[i];
-		unsigned char low = c < 0x20;
-		unsigned char no_blank = (unsigned char)(c - 9) > 4;
-
-		bad |= (low & no_blank) | (c >= 0x7f);
-	}
-	return bad == 0;
+	return c < 0x80 ? is_plain_control(c) :
+			  memchr(leads, c, sizeof(leads)) != NULL;
 }
 
-/* How many bytes at p are one that is not seen; 0: none. *len of any. */
+static bool
+any_of(lanes found)
+{
+	uint64_t half[2];
+
+	memcpy(half, &found, sizeof(half));
+	return (half[0] | half[1]) != 0;
+}
+
+/* Does none of BLOCK bytes begin one? */
+static bool
+is_plain(const char *p)
+{
+	lanes control = {0}, high = {0}, lead = {0}, v;
+
+	for (size_t i = 0; i < BLOCK; i += sizeof(v)) {
+		memcpy(&v, p + i, sizeof(v));
+		/* 9 to 13 are blanks. */
+		control |= (lanes)((lanes)(v < 0x20) & (lanes)((v - 9) > 4)) |
+		    (lanes)(v == 0x7f);
+		high |= v;
+	}
+	if (!any_of(high >> 7))
+		return !any_of(control);
+	for (size_t i = 0; i < BLOCK; i += sizeof(v)) {
+		memcpy(&v, p + i, sizeof(v));
+		for (size_t k = 0; k < sizeof(leads); k++)
+			lead |= (lanes)(v == leads[k]);
+	}
+	return !any_of(control | lead);
+}
+
+/* Is what begins at p not seen?  *len is how long it is. */
 static bool
 is_hidden(const char *p, size_t n, size_t *len)
 {
 	uint32_t cp;
 
+	*len = 1;
+	if (!may_begin((unsigned char)p[0]))
+		return false;
 	*len = utf8_decode(p, n, &cp);
 	if (*len > 0)
 		return visible_text_is_invisible(cp);
@@ -74,9 +111,9 @@ visible_text_is_all(const char *p, size_t n)
 	size_t i = 0, len;
 
 	while (i < n) {
-		size_t block = n - i < BLOCK ? n - i : BLOCK, end = i + block;
+		size_t end = n - i < BLOCK ? n : i + BLOCK;
 
-		if (is_plain(p + i, block)) {
+		if (n - i >= BLOCK && is_plain(p + i)) {
 			i = end;
 			continue;
 		}

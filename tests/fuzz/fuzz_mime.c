@@ -95,6 +95,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	split(part, body.len, "b");
 	split(part, body.len, "");
 	mime_clear(&m);
+	for (int loosely = 0; loosely <= 1; loosely++) {
+		mime_parse_all(text, head.len, part, body.len, loosely == 1,
+		    &m);
+		must(mime_broken(&m, body.len));
+		mime_clear(&m);
+	}
 	free(part);
 	free(text);
 	return 0;

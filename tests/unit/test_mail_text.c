@@ -130,11 +130,16 @@ static const struct {
 	    true, "signed parts are looked into"},
 	{"Content-Type: message/rfc822\r\n\r\nSubject: y\r\n"
 	    "Content-Type: text/html\r\n\r\nx",
-	    "A:text/rfc822-headers A:text/html", true,
+	    "A:message/rfc822 A:text/html", true,
 	    "an embedded message is an attachment, its header too"},
+	{MIXED "--b\r\nContent-Type: message/rfc822; name=a.eml\r\n\r\n\r\nx"
+	    "\r\n--b--", "A:message/rfc822=a.eml A:text/plain", true,
+	    "it has its name, with or without a header"},
+	{"Content-Type: message/news\r\n\r\nSubject: y\r\n\r\nx",
+	    "A:message/news A:text/plain", true, "news is a message too"},
 	{"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n"
 	    "Subject: y\r\n\r\nx\r\n--b\r\nContent-Type: text/plain\r\n\r\nx"
-	    "\r\n--b--", "A:text/rfc822-headers A:text/plain A:text/plain",
+	    "\r\n--b--", "A:message/rfc822 A:text/plain A:text/plain",
 	    true, "so is all of a digest"},
 	{MIXED "Hello\r\n--b\r\n\r\nx\r\n--b--\r\nBye\r\n",
 	    "B:text/plain B:text/plain B:text/plain", true,
@@ -163,7 +168,7 @@ static const struct {
 	    "an empty line must end the header"},
 	{"Content-Type: message/global\r\n"
 	    "Content-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeQ0KDQp4",
-	    "A:text/rfc822-headers A:text/plain", true,
+	    "A:message/global A:text/plain", true,
 	    "message/global may be encoded"},
 };
 
@@ -537,6 +542,29 @@ test_large(void)
 	buf_clear(&mail);
 }
 
+/* However many readings there are. */
+static void
+test_bounds(void)
+{
+	struct buf mail;
+	struct mail m;
+	size_t n;
+
+	buf_init(&mail, 4 << 20);
+	buf_puts(&mail, "Content-Type: text/html; charset=koi8-r; "
+	    "charset=utf-7; charset=big5; charset=gbk; charset=utf-16; "
+	    "charset=ibm037\r\nContent-Transfer-Encoding: x\r\n\r\n");
+	for (int i = 0; i < 100000; i++)
+		buf_puts(&mail, "<![CDATA[ \xd0\xd1 ");
+	open_mail(&m, buf_text(&mail), mail.len);
+	(void)content(&m, 0, &n);
+	check(n > 5 * mail.len && n < 13 * mail.len &&
+	    !mail_text_is_valid(m.text),
+	    "all readings together are no more than twelve times the part");
+	close_mail(&m);
+	buf_clear(&mail);
+}
+
 static void
 test_no_room(void)
 {
@@ -616,6 +644,7 @@ main(void)
 	test_linear();
 	test_no_copy();
 	test_large();
+	test_bounds();
 	test_no_room();
 	test_encrypted();
 	return tap_done();
