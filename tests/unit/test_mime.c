@@ -391,6 +391,54 @@ test_trees(void)
 	}
 }
 
+/* --- for who only reads -------------------------------------------------- */
+
+static const struct {
+	const char *head, *body, *tree, *loose, *says;
+} reads[] = {
+	{SIGNED("s"), "--s\r\n" MIXED("x") "\r\n--x\r\n\r\ny\r\n--x--\r\n"
+	    "--s\r\n\r\nsig\r\n--s--\r\n", "M(M(L)L)", NULL,
+	    "multipart/signed is looked into"},
+	{MIXED("b"), "--b\r\n" SIGNED("b") "\r\n--b\r\n\r\nx\r\n--b--\r\n",
+	    "M(M(L))", NULL, "as a multipart like any other"},
+	{MIXED("b"), "--b\r\n\r\nx\r\n--bx\r\n\r\ny\r\n--b--\r\n", "M(L)",
+	    "M(LL)", "a line that goes on delimits for some"},
+	{MIXED("b"), "--b\r\n\r\nx\r\n--b-->\r\n\r\n--b\r\n\r\ny", "M(LL)",
+	    "M(L)", "and ends for some"},
+	{MIXED("b"), "--b\r\n" MIXED("bc") "\r\n--bc\r\n\r\nx\r\n--bc--\r\n"
+	    "--b--\r\n", "M(M(L))", NULL,
+	    "what is an inner delimiter is no loose one"},
+};
+
+static void
+reads_as(size_t i, bool loosely, const char *want)
+{
+	const char *body = reads[i].body;
+	struct mime m;
+	struct buf out;
+
+	buf_init(&out, 4096);
+	mime_parse_all(reads[i].head, strlen(reads[i].head), body,
+	    strlen(body), loosely, &m);
+	draw(&m, -1, &out);
+	check(strcmp(buf_text(&out), want) == 0 &&
+	    m.loose == (reads[i].loose != NULL) &&
+	    mime_broken(&m, body, strlen(body)) == NULL, "%s%s", reads[i].says,
+	    loosely ? " (loosely)" : "");
+	mime_clear(&m);
+	buf_clear(&out);
+}
+
+static void
+test_reads(void)
+{
+	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+		reads_as(i, false, reads[i].tree);
+		if (reads[i].loose != NULL)
+			reads_as(i, true, reads[i].loose);
+	}
+}
+
 /* --- leaves in order ------------------------------------------------------ */
 
 static const char *const tokens[] = {
@@ -437,52 +485,6 @@ test_order(void)
 	    "of random texts the leaves in order are told, and no others");
 	if (orderly <= 1000 || leaves <= 2 * orderly)
 		printf("# %zu of %zu are\n", orderly, leaves);
-/* --- for who only reads -------------------------------------------------- */
-
-static const struct {
-	const char *head, *body, *tree, *loose, *says;
-} reads[] = {
-	{SIGNED("s"), "--s\r\n" MIXED("x") "\r\n--x\r\n\r\ny\r\n--x--\r\n"
-	    "--s\r\n\r\nsig\r\n--s--\r\n", "M(M(L)L)", NULL,
-	    "multipart/signed is looked into"},
-	{MIXED("b"), "--b\r\n" SIGNED("b") "\r\n--b\r\n\r\nx\r\n--b--\r\n",
-	    "M(M(L))", NULL, "as a multipart like any other"},
-	{MIXED("b"), "--b\r\n\r\nx\r\n--bx\r\n\r\ny\r\n--b--\r\n", "M(L)",
-	    "M(LL)", "a line that goes on delimits for some"},
-	{MIXED("b"), "--b\r\n\r\nx\r\n--b-->\r\n\r\n--b\r\n\r\ny", "M(LL)",
-	    "M(L)", "and ends for some"},
-	{MIXED("b"), "--b\r\n" MIXED("bc") "\r\n--bc\r\n\r\nx\r\n--bc--\r\n"
-	    "--b--\r\n", "M(M(L))", NULL,
-	    "what is an inner delimiter is no loose one"},
-};
-
-static void
-reads_as(size_t i, bool loosely, const char *want)
-{
-	const char *body = reads[i].body;
-	struct mime m;
-	struct buf out;
-
-	buf_init(&out, 4096);
-	mime_parse_all(reads[i].head, strlen(reads[i].head), body,
-	    strlen(body), loosely, &m);
-	draw(&m, -1, &out);
-	check(strcmp(buf_text(&out), want) == 0 &&
-	    m.loose == (reads[i].loose != NULL) &&
-	    mime_broken(&m, strlen(body)) == NULL, "%s%s", reads[i].says,
-	    loosely ? " (loosely)" : "");
-	mime_clear(&m);
-	buf_clear(&out);
-}
-
-static void
-test_reads(void)
-{
-	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
-		reads_as(i, false, reads[i].tree);
-		if (reads[i].loose != NULL)
-			reads_as(i, true, reads[i].loose);
-	}
 }
 
 /* --- hostile sizes ------------------------------------------------------- */
@@ -553,8 +555,8 @@ main(void)
 	test_encodings();
 	test_split();
 	test_trees();
-	test_order();
 	test_reads();
+	test_order();
 	test_sizes();
 	return tap_done();
 }
