@@ -22,7 +22,7 @@ must(const char *why)
 	abort();
 }
 
-/* What an address or a name of the message can tell nobody is our business. */
+/* From inside the payload, into the message's header. */
 static void
 restore(const struct message *m, const struct payload *p)
 {
