@@ -284,7 +284,9 @@ send_copies(SMFICTX *ctx, struct connection *c, struct report *r)
 {
 	struct error err = {0};
 
-	if ((!r->split && r->nnotices == 0) || reinject_send(reinjector, c->m, r, tell_progress, ctx, &c->marks,
+	if (!r->split && r->nnotices == 0)
+		return;
+	if (reinject_send(reinjector, c->m, r, tell_progress, ctx, &c->marks,
 	    &err))
 		return;
 	log_error("%s: %s", c->m->queue_id, err.text);

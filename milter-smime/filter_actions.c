@@ -22,7 +22,7 @@ struct source {
 	const struct filter_state *s;
 	/* While a header text is edited: */
 	const char *text;
-	const struct regex_match *match;
+	struct regex_match match;
 };
 
 /* ---- variables ---- */
@@ -210,8 +210,8 @@ put_group(void *context, unsigned group, struct buf *out)
 {
 	const struct source *from = context;
 
-	buf_append(out, from->text + from->match->groups[group].off,
-	    from->match->groups[group].len);
+	buf_append(out, from->text + from->match.groups[group].off,
+	    from->match.groups[group].len);
 }
 
 /* free(3); NULL for an argument that was not given. */
@@ -329,30 +329,29 @@ replace_all(const struct filter_action *a, struct source *from,
     const struct buf *text, struct buf *out, size_t *count,
     struct error *err)
 {
-	struct regex_match m;
+	const struct regex_match *m = &from->match;
 	size_t at = 0;
 	bool found = true;
 
 	*count = 0;
 	from->text = buf_text(text);
-	from->match = &m;
 	while (at <= text->len) {
 		size_t end;
 
 		if (!regex_find(a->regex, from->text, text->len, at, &found,
-		    &m, err))
+		    &from->match, err))
 			return false;
 		if (!found)
 			break;
 		(*count)++;
-		end = m.groups[0].off + m.groups[0].len;
-		buf_append(out, from->text + at, m.groups[0].off - at);
+		end = m->groups[0].off + m->groups[0].len;
+		buf_append(out, from->text + at, m->groups[0].off - at);
 		filter_text_expand(a->texts[0], put_variable, put_group, from,
 		    out);
 		/* After an empty match one character goes by. */
-		if (m.groups[0].len == 0 && end < text->len)
+		if (m->groups[0].len == 0 && end < text->len)
 			buf_putc(out, from->text[end]);
-		at = end + (m.groups[0].len == 0 ? 1 : 0);
+		at = end + (m->groups[0].len == 0 ? 1 : 0);
 	}
 	if (at < text->len)
 		buf_append(out, from->text + at, text->len - at);
