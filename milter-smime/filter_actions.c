@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/utf8.h"
 #include "header_text.h"
 
 #define TEXT_MAX (32 << 10)	/* of a text with its variables */
@@ -323,6 +324,16 @@ field_value(const struct field *field, const struct buf *text,
 	return value;
 }
 
+/* Its length; of bytes that are none, one. */
+static size_t
+character(const char *p, size_t n)
+{
+	uint32_t cp;
+	size_t len = n == 0 ? 0 : utf8_decode(p, n, &cp);
+
+	return len == 0 && n > 0 ? 1 : len;
+}
+
 /* All matches of the expression in text, replaced; *count of them. */
 static bool
 replace_all(const struct filter_action *a, struct source *from,
@@ -348,10 +359,14 @@ replace_all(const struct filter_action *a, struct source *from,
 		buf_append(out, from->text + at, m->groups[0].off - at);
 		filter_text_expand(a->texts[0], put_variable, put_group, from,
 		    out);
+		at = end;
+		if (m->groups[0].len > 0)
+			continue;
 		/* After an empty match one character goes by. */
-		if (m->groups[0].len == 0 && end < text->len)
-			buf_putc(out, from->text[end]);
-		at = end + (m->groups[0].len == 0 ? 1 : 0);
+		at += character(from->text + end, text->len - end);
+		buf_append(out, from->text + end, at - end);
+		if (end == text->len)
+			break;
 	}
 	if (at < text->len)
 		buf_append(out, from->text + at, text->len - at);

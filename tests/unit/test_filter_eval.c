@@ -390,6 +390,10 @@ static const struct {
 	 "}", 'p', " Subject: Plaff", "all matches, and variables"},
 	{"f: " IF "edit-header-text(\"Subject\", \"x*\", \"-\"); }", 'p',
 	 " Subject: -P-l-a-n-s-", "empty matches"},
+	{"f: " IF "edit-header-text(\"Subject\", \"(?<=G)x*\", \"\"); "
+	 "edit-header-text(\"Subject\", \"Z*\", \"\"); "
+	 "edit-header-text(\"Subject\", \".*an\", \"$Header['X']\"); }", 'j',
+	 " Subject: alle", "also between letters that are no US-ASCII"},
 	{"f: " IF "edit-header-text(\"Subject\", \"nope\", \"\"); }", 'p', "",
 	 "what does not match stays as it was"},
 	{"f: " IF "edit-header-text(\"Subject\", \"Gr\xc3\xbc\xc3\x9f" "e\", "
