@@ -44,6 +44,8 @@ static const struct {
 	    "X-Long: folded\r\n\tvalue\r\n\r\nHi.\r\n"},
 	{'g', HEAD "Subject: pgp\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n"
 	    "hQEMA\r\n-----END PGP MESSAGE-----\r\n"},
+	{'h', HEAD "Subject: html\r\nContent-Type: text/html\r\n\r\n"
+	    "<p>con<b></b>fidential</p><p>plan</p>\r\n"},
 	{'m', HEAD "Subject: broken\r\nContent-Type: multipart/mixed\r\n\r\n"
 	    "no boundary\r\n"},
 	{'j', "From: =?utf-8?q?J=C3=BCrgen=2C_B?= <j@a.example>\r\n"
@@ -215,6 +217,11 @@ static const struct {
 	{"attachment-contains(\"secret\", 3)", 'a', true},
 	{"attachment-contains(\"plan\")", 'a', false},
 	{"attachment-contains(\"secret\")", 'p', false},
+	{"body-contains(\"confidential\")", 'h', true},
+	{"body-contains(\"^\\\\s*confidential\")", 'h', true},
+	{"body-contains(\"plan\\\\s*$\")", 'h', true},
+	{"body-contains(\"plan\", 2)", 'h', false},
+	{"body-contains(\"(?s)</p>.*confidential\")", 'h', false},
 	{"attachment-filename == \"\\\\.pdf$\"", 'a', true},
 	{"attachment-filename == \"\\.csv$\"", 'a', false},
 	{"attachment-filename == \"(?i)\\.csv$\"", 'a', true},
