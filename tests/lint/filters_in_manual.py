@@ -10,6 +10,7 @@ the built milter-smime (the build is in $POSTSEAL_BUILD, else here).
 """
 
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -21,6 +22,9 @@ MANUAL = "milter-smime/filters.5"
 SET = "milter-smime/filter_set.c"
 TEXT = "milter-smime/filter_text.c"
 MILTER = "milter-smime/milter-smime"
+
+# Whom milter-smime becomes; it does not stay root.
+USER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
 # Sections of settings in an example; what else stands there is filters.
 SETTINGS = re.compile(r"^[a-z-]+( [\w-]+)? \{$", re.M)
@@ -62,16 +66,20 @@ def settings(directory, texts, more):
     text = "\n".join(texts)
     profiles = set(re.findall(ARGUMENT % "smime-gateway(?:-deferred)?", text))
     quarantines = set(re.findall(ARGUMENT % "quarantine", text))
-    lines = ["postseal {", "  hostname = mx.example.com", "}",
-             "milter-smime {", f"  filters = {directory}/filters",
+    lines = ["postseal {", "  hostname = mx.example.com",
              f"  state_directory = {directory}",
+             f"  certificate_directory = {directory}",
+             f"  run_directory = {directory}", "}",
+             "ca-list { system = no }",
+             f"crl-check {{ directory = {directory} }}",
+             "milter-smime {", f"  user = {USER}", f"  filters = {directory}/filters",
              f"  key_store = sqlite:{directory}/keys.db",
              f"  listen = unix:{directory}/milter.sock"]
     if quarantines:
         lines.append("  quarantine = " + ", ".join(sorted(quarantines)))
     lines.append("}")
     for name in sorted(profiles):
-        lines += [f"sending-profile {name} {{", "  mode = sign", "}"]
+        lines += [f"sending-profile {name} {{", "  mode = encrypt", "}"]
     return "\n".join(lines) + "\n" + more
 
 
@@ -87,6 +95,10 @@ def complaint(texts, more=""):
                             settings(directory, texts, more))):
             with open(os.path.join(directory, name), "w") as file:
                 file.write(text)
+        spool = os.path.join(directory, "smime")
+        os.mkdir(spool)
+        for path in (directory, spool):
+            os.chown(path, pwd.getpwnam(USER).pw_uid, -1)
         done = subprocess.run(
             [program, "-v", "-t", "-c",
              os.path.join(directory, "postseal.conf")],

@@ -511,6 +511,27 @@ test_injection(void)
 	end(&w);
 }
 
+/* Fields with addresses are edited as they stand, but for controls. */
+static void
+test_controls(void)
+{
+	struct error err = {0};
+	const struct field *field;
+	struct work w;
+
+	begin(&w, 'p');
+	free(w.m->headers[0].value);
+	w.m->headers[0].value = mem_strdup(" A\001\177\r <a@a.example>");
+	filter_state_clear(&w.s);
+	filter_state_init(&w.s, w.m);
+	check(run(&w, "f: if (true) { edit-header-text(\"From\", \"A\", "
+	    "\"B\"); }", &err), "a From field with control characters");
+	field = fields_find(&w.s.header, "From", 0);
+	check_str(field == NULL ? "" : field->value, " B    <a@a.example>",
+	    "has none when it was edited");
+	end(&w);
+}
+
 static void
 test_continue(void)
 {
@@ -542,6 +563,7 @@ main(void)
 	test_actions();
 	test_limits();
 	test_injection();
+	test_controls();
 	test_continue();
 	return tap_done();
 }
