@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/utf8.h"
 #include "header_text.h"
 
 #define TEXT_MAX (32 << 10)	/* of a text with its variables */
@@ -22,7 +23,7 @@ struct source {
 	const struct filter_state *s;
 	/* While a header text is edited: */
 	const char *text;
-	const struct regex_match *match;
+	struct regex_match match;
 };
 
 /* ---- variables ---- */
@@ -210,8 +211,8 @@ put_group(void *context, unsigned group, struct buf *out)
 {
 	const struct source *from = context;
 
-	buf_append(out, from->text + from->match->groups[group].off,
-	    from->match->groups[group].len);
+	buf_append(out, from->text + from->match.groups[group].off,
+	    from->match.groups[group].len);
 }
 
 /* free(3); NULL for an argument that was not given. */
@@ -324,36 +325,47 @@ field_value(const struct field *field, const struct buf *text,
 	return value;
 }
 
+/* Bytes of the first character of n bytes; 1 where there is none. */
+static size_t
+character(const char *p, size_t n)
+{
+	uint32_t cp;
+	size_t len = n == 0 ? 0 : utf8_decode(p, n, &cp);
+
+	return len == 0 ? 1 : len;
+}
+
 /* All matches of the expression in text, replaced; *count of them. */
 static bool
 replace_all(const struct filter_action *a, struct source *from,
     const struct buf *text, struct buf *out, size_t *count,
     struct error *err)
 {
-	struct regex_match m;
+	const struct regex_match *m = &from->match;
 	size_t at = 0;
 	bool found = true;
 
 	*count = 0;
 	from->text = buf_text(text);
-	from->match = &m;
 	while (at <= text->len) {
-		size_t end;
+		size_t end, step = 0;
 
 		if (!regex_find(a->regex, from->text, text->len, at, &found,
-		    &m, err))
+		    &from->match, err))
 			return false;
 		if (!found)
 			break;
 		(*count)++;
-		end = m.groups[0].off + m.groups[0].len;
-		buf_append(out, from->text + at, m.groups[0].off - at);
+		end = m->groups[0].off + m->groups[0].len;
+		buf_append(out, from->text + at, m->groups[0].off - at);
 		filter_text_expand(a->texts[0], put_variable, put_group, from,
 		    out);
 		/* After an empty match one character goes by. */
-		if (m.groups[0].len == 0 && end < text->len)
-			buf_putc(out, from->text[end]);
-		at = end + (m.groups[0].len == 0 ? 1 : 0);
+		if (m->groups[0].len == 0)
+			step = character(from->text + end, text->len - end);
+		if (end < text->len)
+			buf_append(out, from->text + end, step);
+		at = end + step;
 	}
 	if (at < text->len)
 		buf_append(out, from->text + at, text->len - at);

@@ -397,6 +397,10 @@ static const struct {
 	 "}", 'p', " Subject: Plaff", "all matches, and variables"},
 	{"f: " IF "edit-header-text(\"Subject\", \"x*\", \"-\"); }", 'p',
 	 " Subject: -P-l-a-n-s-", "empty matches"},
+	{"f: " IF "edit-header-text(\"Subject\", \"e*\", \"\"); "
+	 "edit-header-text(\"Subject\", \" an.*|x*\", \".\"); }", 'j',
+	 " Subject: =?UTF-8?B?Lkcuci7DvC7Dny4u?=",
+	 "characters stay whole"},
 	{"f: " IF "edit-header-text(\"Subject\", \"nope\", \"\"); }", 'p', "",
 	 "what does not match stays as it was"},
 	{"f: " IF "edit-header-text(\"Subject\", \"Gr\xc3\xbc\xc3\x9f" "e\", "
