@@ -263,6 +263,7 @@ test_limits(void)
 	memset(big, ' ', FILTER_MAX_FILE + 1);
 	check(!parse(&s, big, FILTER_MAX_FILE + 1, &err) &&
 	    strstr(err.text, "larger than") != NULL, "nor is a huge file");
+	filter_set_clear(&s);
 	free(big);
 }
 
