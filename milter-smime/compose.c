@@ -4,16 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth_results.h"
 #include "common/clock.h"
 #include "common/mem.h"
 #include "header_text.h"
 #include "quarantine.h"
 #include "smime_encrypt.h"
 #include "smime_sign.h"
-
-#define RESULTS "Authentication-Results"
-#define FORGED_MAX 2000
 
 /* ---- who may sign? ---- */
 
@@ -112,13 +108,6 @@ is_bare(const struct composer *c, const struct delivery *d)
 	    (d->decrypt && (size_t)l->last_opened + 1 == l->n)));
 }
 
-/* Nothing of the message's making may pass for a result of ours. */
-static bool
-is_forged(const void *context, const char *value)
-{
-	return auth_results_is_forged(context, value);
-}
-
 static void
 set_subject(struct outcome *o, const char *text)
 {
@@ -129,27 +118,6 @@ set_subject(struct outcome *o, const char *text)
 	fields_delete_named(&o->header, "Subject", NULL, NULL);
 	fields_append(&o->header, "Subject", buf_text(&value));
 	buf_clear(&value);
-}
-
-static bool
-set_results(const struct composer *c, bool verify, struct outcome *o,
-    struct error *err)
-{
-	const char *id = postseal_authserv_id(c->gateway->common);
-	struct buf value;
-
-	/* Postfix needs longer for each; no honest mail has so many. */
-	if (fields_delete_named(&o->header, RESULTS, is_forged, id) >
-	    FORGED_MAX)
-		return error_perm(err, "more than %d forged %s fields",
-		    FORGED_MAX, RESULTS);
-	if (!verify || c->r->verdict.signature == SIGNATURE_NONE)
-		return true;
-	buf_init(&value, 8192);
-	auth_results_format(id, &c->r->verdict, &value);
-	fields_prepend(&o->header, RESULTS, buf_text(&value));
-	buf_clear(&value);
-	return true;
 }
 
 /*
@@ -284,8 +252,7 @@ compose(const struct composer *c, const struct delivery *d, struct copy *copy,
 	begin(c, d, &copy->outcome);
 	entity_borrow(&e, layers_outermost(&c->r->layers));
 	ok = !disposition_is_sent(d->disposition) ||
-	    (set_results(c, d->verify, &copy->outcome, err) &&
-	    take_steps(c, d, &e, copy, &changed, err));
+	    take_steps(c, d, &e, copy, &changed, err);
 	copy->outcome.return_header_only = d->decrypt;
 	if (ok && changed)
 		outcome_set_entity(&copy->outcome, &e);

@@ -318,7 +318,8 @@ field_value(const struct field *field, const struct buf *text,
 	for (char *p = value; *p != '\0'; p++) {
 		bool fold = *p == '\n' && (p[1] == ' ' || p[1] == '\t');
 
-		if ((unsigned char)*p < ' ' && *p != '\t' && !fold)
+		if (*p == 0x7f || ((unsigned char)*p < ' ' && *p != '\t' &&
+		    !fold))
 			*p = ' ';
 	}
 	return value;

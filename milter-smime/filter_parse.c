@@ -606,9 +606,20 @@ static const char *const signatures[] = {
 
 #define ACTION_KINDS (ACTION_NO_OP + 1)
 
+/* As the settings write it; NULL when they do not. */
+static const char *
+find_name(const struct strvec *known, const char *name, bool any_case)
+{
+	for (size_t i = 0; i < known->n; i++)
+		if (strcmp(known->v[i], name) == 0 ||
+		    (any_case && strcasecmp(known->v[i], name) == 0))
+			return known->v[i];
+	return NULL;
+}
+
 static bool
 parse_name(struct parser *p, const char *kind, const struct strvec *known,
-    char **name)
+    bool any_case, char **name)
 {
 	struct token t = {0};
 	char what[80];
@@ -616,10 +627,11 @@ parse_name(struct parser *p, const char *kind, const struct strvec *known,
 
 	snprintf(what, sizeof(what), "the name of a %s in quotes", kind);
 	ok = want_string(p, &t, what);
-	if (ok && !strvec_has(known, t.text))
-		ok = unknown(p, &t, kind, t.text, names_of(known));
-	if (ok)
-		*name = mem_strdup(t.text);
+	if (ok) {
+		*name = mem_strdup(find_name(known, t.text, any_case));
+		ok = *name != NULL ||
+		    unknown(p, &t, kind, t.text, names_of(known));
+	}
 	token_clear(&t);
 	return ok;
 }
@@ -696,10 +708,10 @@ parse_argument(struct parser *p, char kind, struct filter_action *a,
 	switch (kind) {
 	case 'p':
 		return parse_name(p, "sending profile", p->names->profiles,
-		    &a->name);
+		    false, &a->name);
 	case 'q':
 		return parse_name(p, "quarantine", p->names->quarantines,
-		    &a->name);
+		    true, &a->name);
 	case 'h':
 		return parse_edited_field(p, &a->name);
 	case 'r':

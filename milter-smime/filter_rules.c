@@ -221,30 +221,54 @@ is_searched(enum filter_rule_kind kind, const struct mail_part *part)
 	    part->attachment == (kind == RULE_ATTACHMENT_CONTAINS);
 }
 
-/*
- * How often a part matches: of the readings it may have (mail_text.h), the
- * one that matches most often.
- */
+/* The readings that a part may have (mail_text.h), one after the other. */
+struct readings {
+	const char *rest, *end; /* rest NULL: no more */
+};
+
 static bool
-count_matches(struct question *q, const char *p, size_t n, size_t enough,
+next_reading(struct readings *r, const char **p, size_t *n)
+{
+	const char *mark;
+
+	if (r->rest == NULL)
+		return false;
+	mark = memmem(r->rest, (size_t)(r->end - r->rest), MAIL_TEXT_NEXT,
+	    strlen(MAIL_TEXT_NEXT));
+	*p = r->rest;
+	*n = (size_t)((mark == NULL ? r->end : mark) - r->rest);
+	r->rest = mark == NULL ? NULL : mark + strlen(MAIL_TEXT_NEXT);
+	return true;
+}
+
+/* How often a part matches: in the reading that matches most often. */
+static bool
+count_matches(struct question *q, struct readings *r, size_t enough,
     size_t *most)
 {
-	const char *end = p + n, *next;
-	size_t found;
+	const char *p;
+	size_t n, found;
 
 	*most = 0;
-	for (; p != NULL && *most < enough; p = next) {
-		next = memmem(p, (size_t)(end - p), MAIL_TEXT_NEXT,
-		    strlen(MAIL_TEXT_NEXT));
-		n = (size_t)((next == NULL ? end : next) - p);
+	while (*most < enough && next_reading(r, &p, &n)) {
 		if (!regex_count(q->rule->regex, p, n, enough, &found,
 		    q->err))
 			return false;
 		if (found > *most)
 			*most = found;
-		if (next != NULL)
-			next += strlen(MAIL_TEXT_NEXT);
 	}
+	return true;
+}
+
+static bool
+match_readings(struct question *q, struct readings *r)
+{
+	const char *p;
+	size_t n;
+
+	while (!q->found && next_reading(r, &p, &n))
+		if (!match(q, p, n))
+			return false;
 	return true;
 }
 
@@ -258,6 +282,7 @@ search_text(struct question *q)
 
 	for (size_t i = 0; t != NULL && i < mail_text_count(t) && !q->found;
 	    i++) {
+		struct readings r;
 		const char *p;
 		size_t n, found = 0;
 
@@ -265,12 +290,14 @@ search_text(struct question *q)
 			continue;
 		if (!mail_text_content(t, i, &p, &n, q->err))
 			return false;
+		r.rest = n == 0 ? "" : p;
+		r.end = r.rest + n;
 		if (rule->threshold == 1) {
-			if (!match(q, p, n))
+			if (!match_readings(q, &r))
 				return false;
 			continue;
 		}
-		if (!count_matches(q, p, n, rule->threshold - total, &found))
+		if (!count_matches(q, &r, rule->threshold - total, &found))
 			return false;
 		total += found;
 		q->found = total >= rule->threshold;

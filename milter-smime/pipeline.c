@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth_results.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "compose.h"
 #include "facts.h"
 #include "notice.h"
+
+#define RESULTS "Authentication-Results"
+#define FORGED_MAX 2000
 
 /* One message on its way through. */
 struct run {
@@ -70,6 +74,41 @@ describe(const struct run *run, struct plan_facts *f)
 	    r->flow.settings->smime_signature == SIGNATURE_REMOVE;
 }
 
+/* Nothing of the message's making may pass for a result of ours. */
+static bool
+is_forged(const void *context, const char *value)
+{
+	return auth_results_is_forged(context, value);
+}
+
+/*
+ * The header as filters see it and edit it: our results and nobody else's
+ * under our name, and where content comes out of its layers, what was said
+ * inside ("[...]" is nobody's subject).
+ */
+static bool
+prepare_header(const struct run *run, struct fields *header,
+    struct error *err)
+{
+	const char *id = postseal_authserv_id(run->g->common);
+	struct report *r = run->r;
+	struct buf value;
+
+	r->restored = plan_unwraps(&r->facts) && protected_headers_restore(
+	    &r->protected_headers, header);
+	/* Postfix needs longer for each; no honest mail has so many. */
+	if (fields_delete_named(header, RESULTS, is_forged, id) > FORGED_MAX)
+		return error_perm(err, "more than %d forged %s fields",
+		    FORGED_MAX, RESULTS);
+	if (!r->facts.verify || r->verdict.signature == SIGNATURE_NONE)
+		return true;
+	buf_init(&value, 8192);
+	auth_results_format(id, &r->verdict, &value);
+	fields_prepend(header, RESULTS, buf_text(&value));
+	buf_clear(&value);
+	return true;
+}
+
 /* What filters are told of the message. */
 static void
 fill_context(const struct run *run, struct filter_context *c)
@@ -107,12 +146,10 @@ find_facts(struct run *run, struct error *err)
 	bool ok;
 
 	describe(run, &r->facts);
-	/* Before filters look at it: "[...]" is nobody's subject. */
-	r->restored = plan_unwraps(&r->facts) && protected_headers_restore(
-	    &r->protected_headers, &f->message.header);
 	fill_context(run, &f->context);
 	facts_question_open(&q);
 	ok = facts_check_recipients(&q, f->program->protects, err) &&
+	    prepare_header(run, &f->message.header, err) &&
 	    filtering_run_message(f, err);
 	for (size_t i = 0; ok && i < f->nto; i++)
 		facts_add_recipient(&q, &r->facts, f->to[i]);

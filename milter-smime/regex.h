@@ -31,16 +31,7 @@ struct regex;
 struct regex *regex_new(const char *pattern, size_t n, size_t *at,
     struct error *err);
 
-/* The same without regard to case; `(?-i)` changes that. */
-struct regex *regex_new_nocase(const char *pattern, size_t n, size_t *at,
-    struct error *err);
 void regex_free(struct regex **r);
-
-/* The pattern as messages show it: escaped and shortened. */
-const char *regex_shown(const struct regex *r);
-
-/* How many groups `(…)` it has. */
-unsigned regex_groups(const struct regex *r);
 
 /*
  * Counts matches from left to right that do not overlap, at most `enough`

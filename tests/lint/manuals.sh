@@ -60,7 +60,8 @@ dead_references()
 	sed -n 's/^\.Xr \([a-z.-]*\) \([1-9]\).*/\1 \2/p' "$1" | sort -u |
 	    while read -r name section; do
 		    case $name in
-		    postseal* | milter-smime | policyd-auth | tlsa-* | crl-*)
+		    filters | postseal* | milter-smime | policyd-auth | \
+		    tlsa-* | crl-*)
 			    ls ./*/"$name.$section" >/dev/null 2>&1 ||
 				    echo "no $name($section)" ;;
 		    esac

@@ -44,6 +44,8 @@ static const struct {
 	    "X-Long: folded\r\n\tvalue\r\n\r\nHi.\r\n"},
 	{'g', HEAD "Subject: pgp\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n"
 	    "hQEMA\r\n-----END PGP MESSAGE-----\r\n"},
+	{'h', HEAD "Subject: html\r\nContent-Type: text/html\r\n\r\n"
+	    "<p>con<b></b>fidential</p><p>plan</p>\r\n"},
 	{'m', HEAD "Subject: broken\r\nContent-Type: multipart/mixed\r\n\r\n"
 	    "no boundary\r\n"},
 	{'j', "From: =?utf-8?q?J=C3=BCrgen=2C_B?= <j@a.example>\r\n"
@@ -215,6 +217,11 @@ static const struct {
 	{"attachment-contains(\"secret\", 3)", 'a', true},
 	{"attachment-contains(\"plan\")", 'a', false},
 	{"attachment-contains(\"secret\")", 'p', false},
+	{"body-contains(\"confidential\")", 'h', true},
+	{"body-contains(\"^\\\\s*confidential\")", 'h', true},
+	{"body-contains(\"plan\\\\s*$\")", 'h', true},
+	{"body-contains(\"plan\", 2)", 'h', false},
+	{"body-contains(\"(?s)</p>.*confidential\")", 'h', false},
 	{"attachment-filename == \"\\\\.pdf$\"", 'a', true},
 	{"attachment-filename == \"\\.csv$\"", 'a', false},
 	{"attachment-filename == \"(?i)\\.csv$\"", 'a', true},
@@ -394,6 +401,10 @@ static const struct {
 	 "edit-header-text(\"Subject\", \"Z*\", \"\"); "
 	 "edit-header-text(\"Subject\", \".*an\", \"$Header['X']\"); }", 'j',
 	 " Subject: alle", "also between letters that are no US-ASCII"},
+	{"f: " IF "edit-header-text(\"Subject\", \"e*\", \"\"); "
+	 "edit-header-text(\"Subject\", \" an.*|x*\", \".\"); }", 'j',
+	 " Subject: =?UTF-8?B?Lkcuci7DvC7Dny4u?=",
+	 "characters stay whole"},
 	{"f: " IF "edit-header-text(\"Subject\", \"nope\", \"\"); }", 'p', "",
 	 "what does not match stays as it was"},
 	{"f: " IF "edit-header-text(\"Subject\", \"Gr\xc3\xbc\xc3\x9f" "e\", "
@@ -508,6 +519,27 @@ test_injection(void)
 	end(&w);
 }
 
+/* Fields with addresses are edited as they stand, but for controls. */
+static void
+test_controls(void)
+{
+	struct error err = {0};
+	const struct field *field;
+	struct work w;
+
+	begin(&w, 'p');
+	free(w.m->headers[0].value);
+	w.m->headers[0].value = mem_strdup(" A\001\177\r <a@a.example>");
+	filter_state_clear(&w.s);
+	filter_state_init(&w.s, w.m);
+	check(run(&w, "f: if (true) { edit-header-text(\"From\", \"A\", "
+	    "\"B\"); }", &err), "a From field with control characters");
+	field = fields_find(&w.s.header, "From", 0);
+	check_str(field == NULL ? "" : field->value, " B    <a@a.example>",
+	    "has none when it was edited");
+	end(&w);
+}
+
 static void
 test_continue(void)
 {
@@ -539,6 +571,7 @@ main(void)
 	test_actions();
 	test_limits();
 	test_injection();
+	test_controls();
 	test_continue();
 	return tap_done();
 }

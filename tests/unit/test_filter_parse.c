@@ -59,6 +59,7 @@ static const char *const good[] = {
 	"a: if (true) { bounce(\"no $Subject for $$5\"); }",
 	"a: if (true) { insert-header(\"X-A\", \"$Header['From'] "
 	"$remoteip\"); edit-header-text(\"Subject\", \"(a)\", \"\\\\1\"); }",
+	"a: if (true) { quarantine('POLICY'); }",
 	"a: if (true) { tag-message(\"t\"); log-entry(\"l\"); }",
 	"a: if (true) { notify(\"a@b.example\"); notify(\"$EnvelopeFrom\", "
 	"\"s\"); notify('$enveloperecipients', 's', ''); bcc(\"a@b.example\", "
@@ -263,6 +264,7 @@ test_limits(void)
 	memset(big, ' ', FILTER_MAX_FILE + 1);
 	check(!parse(&s, big, FILTER_MAX_FILE + 1, &err) &&
 	    strstr(err.text, "larger than") != NULL, "nor is a huge file");
+	filter_set_clear(&s);
 	free(big);
 }
 
