@@ -152,6 +152,25 @@ test_each_place(void)
 }
 
 static void
+test_from_lines(void)
+{
+	enum { LINE = 40, LINES = 5 };
+	char text[LINE * LINES];
+	size_t wrong = 0;
+
+	for (size_t at = 0; at < LINES; at++) {
+		memset(text, 'F', sizeof(text));
+		for (size_t i = 1; i <= LINES; i++)
+			memcpy(text + i * LINE - 2, "\r\n", 2);
+		memcpy(text + at * LINE, "From ", 5);
+		wrong += !agrees(text, sizeof(text)) ||
+		    text_pass(text, sizeof(text), 0, '-') != at * LINE;
+	}
+	check(wrong == 0, "a line that starts with From is seen among lines "
+	    "of its length");
+}
+
+static void
 test_line_lengths(void)
 {
 	size_t wrong = 0;
@@ -234,6 +253,7 @@ main(void)
 
 	test_all_short();
 	test_each_place();
+	test_from_lines();
 	test_line_lengths();
 	test_mosaics();
 	text_scan("\xc3\xbc\0 \r\n", 6, &s);
