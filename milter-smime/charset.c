@@ -246,7 +246,7 @@ use_iconv(struct charset *c, const char *name)
 {
 	size_t n = 0;
 
-	for (; name[n] != '\0' && n < NAME_MAX_LENGTH; n++)
+	for (; n < NAME_MAX_LENGTH && name[n] != '\0'; n++)
 		c->name[n] = name[n] >= 'a' && name[n] <= 'z' ?
 		    (char)(name[n] - 'a' + 'A') : name[n];
 	c->name[n] = '\0';

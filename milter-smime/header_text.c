@@ -272,6 +272,17 @@ add_word(struct decoder *d, const struct word *w)
 		decode_q(w->text, w->ntext, &d->bytes);
 }
 
+static const char *
+find_start(const char *p, const char *end)
+{
+	while ((p = memchr(p, '=', (size_t)(end - p))) != NULL) {
+		if (end - p > 1 && p[1] == '?')
+			return p;
+		p++;
+	}
+	return NULL;
+}
+
 static bool
 all_blank(const char *p, size_t n)
 {
@@ -292,7 +303,7 @@ decode(const char *p, size_t n, struct buf *out)
 	struct word w;
 
 	buf_init(&d.bytes, n);
-	while ((found = memmem(p + at, n - at, "=?", 2)) != NULL) {
+	while ((found = find_start(p + at, p + n)) != NULL) {
 		at = (size_t)(found - p);
 		if (!parse_word(found, n - at, &w, &length)) {
 			at += 2;

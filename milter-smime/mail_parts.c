@@ -357,16 +357,18 @@ guess_boundary(struct view body, struct strvec *all)
 {
 	const char *p = body.p, *end = body.p + body.n, *at;
 
-	while (end - p > 2 &&
-	    (at = memmem(p, (size_t)(end - p), "--", 2)) != NULL) {
+	while ((at = memchr(p, '-', (size_t)(end - p))) != NULL) {
 		size_t n = 0;
 
-		p = at + 2;
+		p = at + 1;
+		if (p == end || *p != '-' ||
+		    (at > body.p && at[-1] != '\n'))
+			continue;
+		p++;
 		while (n <= MIME_MAX_BOUNDARY && p + n < end &&
 		    (unsigned char)p[n] > ' ')
 			n++;
-		if (n == 0 || n > MIME_MAX_BOUNDARY ||
-		    (at > body.p && at[-1] != '\n'))
+		if (n == 0 || n > MIME_MAX_BOUNDARY)
 			continue;
 		strvec_addn(all, p, n);
 		return;
@@ -636,19 +638,16 @@ add_preamble(struct finder *f, struct view body, size_t first, bool embedded)
 static size_t
 find_opening(struct view text, const char *boundary)
 {
-	size_t n = strlen(boundary), off = 0;
-	const char *at;
+	const char *p = text.p, *end = p + text.n, *at;
+	size_t n = strlen(boundary), left;
 
-	while (off < text.n && (at = memmem(text.p + off, text.n - off,
-	    boundary, n)) != NULL) {
-		size_t end = (size_t)(at - text.p) + n;
-
-		off = end - n;
-		if (off >= 2 && memcmp(at - 2, "--", 2) == 0 &&
-		    (off == 2 || at[-3] == '\n') &&
-		    (text.n - end < 2 || memcmp(at + n, "--", 2) != 0))
-			return off - 2;
-		off++;
+	while ((at = memchr(p, '-', (size_t)(end - p))) != NULL) {
+		left = (size_t)(end - at);
+		p = at + 1;
+		if ((at == text.p || at[-1] == '\n') && left >= n + 2 &&
+		    at[1] == '-' && memcmp(at + 2, boundary, n) == 0 &&
+		    (left < n + 4 || memcmp(at + 2 + n, "--", 2) != 0))
+			return (size_t)(at - text.p);
 	}
 	return text.n;
 }

@@ -412,9 +412,10 @@ has_pgp_armour(const char *p, size_t n)
 	static const char line[] = "-----BEGIN PGP MESSAGE-----";
 	const char *at = p, *end = p + n;
 
-	while ((at = memmem(at, (size_t)(end - at), line,
-	    sizeof(line) - 1)) != NULL) {
-		if (at == p || at[-1] == '\n')
+	while ((at = memchr(at, '-', (size_t)(end - at))) != NULL) {
+		if ((at == p || at[-1] == '\n') &&
+		    (size_t)(end - at) >= sizeof(line) - 1 &&
+		    memcmp(at, line, sizeof(line) - 1) == 0)
 			return true;
 		at++;
 	}

@@ -493,11 +493,9 @@ test_linear(void)
 static void
 test_no_copy(void)
 {
-	static const char *const heads[] = {TEXT,
-	    "Content-Type: text/plain; charset=us-ascii\r\n\r\n",
-	    "Content-Type: text/plain; charset=utf-8\r\n"
-	    "Content-Transfer-Encoding: 8bit\r\n\r\n",
-	    "Content-Type: text/plain; charset=iso-8859-1\r\n\r\n"};
+	static const char *const heads[] = {TEXT, CHARSET("us-ascii"),
+	    "Content-Transfer-Encoding: 8bit\r\n" CHARSET("utf-8"),
+	    CHARSET("iso-8859-1")};
 	bool same = true;
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
