@@ -44,9 +44,11 @@ keyring
 smime_kind
 mail_text
 mail_parts
+mail_leaf
 entity
 header_text html_text
-html_entity visible_text
+header_parameter html_entity visible_text
+header_line
 transfer charset
 mime text_writer
 message pieces quoted_printable
