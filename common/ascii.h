@@ -34,6 +34,16 @@ ascii_is_alnum(char c)
 	return ascii_is_alpha(c) || ascii_is_digit(c);
 }
 
+/* Of a hexadecimal digit, or -1. */
+static inline int
+ascii_hex_value(char c)
+{
+	c = ascii_lower(c);
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static inline bool
 ascii_equal_nocase(const char *a, const char *b)
 {

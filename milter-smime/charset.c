@@ -13,6 +13,7 @@
 #include "text_writer.h"
 
 #define NAME_MAX_LENGTH 40
+#define WINDOW 4096		/* bytes given to iconv(3) at once */
 #define UTF16_LOOK (64 * 1024) /* bytes that tell the byte order */
 #define UTF8_MARK "\xef\xbb\xbf"
 #define PINS_MAX 2048	       /* glibc knows some 1,200 names */
@@ -353,7 +354,7 @@ from_iconv(const char *name, const char *p, size_t n, struct text_writer *w)
 {
 	iconv_t converter = iconv_open("UTF-8", name);
 	char *in = (char *)p; /* iconv(3) does not write there */
-	size_t unit = unit_of(name), skip;
+	size_t unit = unit_of(name), step;
 
 	if (converter == (iconv_t)-1) {
 		/* No memory, though it was there before: lose nothing. */
@@ -361,23 +362,24 @@ from_iconv(const char *name, const char *p, size_t n, struct text_writer *w)
 		return;
 	}
 	while (n > 0 && w->ok) {
+		size_t window = n < WINDOW ? n : WINDOW, left = window;
 		size_t room = sizeof(w->block) - w->n;
 		char *out = w->block + w->n;
-		bool full = iconv(converter, &in, &n, &out, &room) ==
-		    (size_t)-1 && errno == E2BIG;
+		int why = iconv(converter, &in, &left, &out, &room) ==
+		    (size_t)-1 ? errno : 0;
 
 		w->n = sizeof(w->block) - room;
-		if (full && w->n > 0) {
+		n -= window - left;
+		if (why == E2BIG && w->n > 0)
 			text_writer_flush(w);
-			continue;
+		else if (why != 0 && (why != EINVAL || left == window ||
+		    left == n)) {
+			/* No character, or half of one at the end. */
+			text_writer_put_char(w, UTF8_REPLACEMENT);
+			step = n < unit ? n : unit;
+			in += step;
+			n -= step;
 		}
-		if (n == 0)
-			break;
-		/* EILSEQ, or EINVAL: what is left is half a character. */
-		text_writer_put_char(w, UTF8_REPLACEMENT);
-		skip = n < unit ? n : unit;
-		in += skip;
-		n -= skip;
 	}
 	finish_iconv(converter, w);
 	iconv_close(converter);
@@ -455,15 +457,6 @@ charset_is_utf8(const char *name)
 
 	resolve(name, &c);
 	return c.how == HOW_UTF8 || c.how == HOW_ASCII;
-}
-
-bool
-charset_is_known(const char *name)
-{
-	struct charset c;
-
-	resolve(name, &c);
-	return c.how != HOW_GUESS;
 }
 
 bool

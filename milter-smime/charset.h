@@ -30,9 +30,6 @@
 /* Known to be UTF-8 or a part of it (us-ascii), so that nothing need be done? */
 bool charset_is_utf8(const char *name);
 
-/* A name that we can read, and not by guessing? */
-bool charset_is_known(const char *name);
-
 /*
  * Are all bytes below 0x80 what they are in US-ASCII, whatever stands
  * before them?  Not so in UTF-7, UTF-16, ISO-2022-JP, EBCDIC: text in these
@@ -45,6 +42,9 @@ bool charset_is_same(const char *name, const char *p, size_t n);
 
 /* What a byte is in Windows-1252. */
 uint32_t charset_windows_1252(unsigned char c);
+
+/* So many bytes may one become (in TSCII, nine). */
+#define CHARSET_EXPANSION 16
 
 /* Small text; bounded by out. */
 void charset_to_utf8(const char *charset, const char *p, size_t n,

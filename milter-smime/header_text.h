@@ -21,7 +21,6 @@
 
 #include "common/buf.h"
 #include "common/error.h"
-#include "common/strvec.h"
 #include "spool.h"
 
 /*
@@ -57,22 +56,10 @@ void header_text_encode(const char *text, size_t n, size_t name_length,
  * The parameter `name` of a Content-Type or Content-Disposition value:
  * RFC 2231 (charset, pieces), a plain value with encoded words in it, as
  * much software writes them, or a plain value.  Appends UTF-8, control
- * characters as blanks.  False when there is none.
+ * characters as blanks.  False when there is none.  What is most likely
+ * meant; header_parameter.h has all that could be.
  */
 bool header_text_parameter(const char *value, size_t n, const char *name,
     struct buf *out);
-
-/*
- * Adds whatever some reader could take for that parameter, what is most
- * likely first: each of several, quoted and not, with and without regard
- * to comments and backslashes, cut off at a NUL, without the blanks and
- * dots at its end (Windows drops them), pieces with gaps and doubles.
- * None that is in the list already.  False when there were more than the
- * maximum, of which the first and the last were taken.
- */
-#define HEADER_TEXT_MAX_CANDIDATES 32
-#define HEADER_TEXT_MAX_PARAMETER 65536 /* of a longer one, its end */
-bool header_text_candidates(const char *value, size_t n, const char *name,
-    struct strvec *all);
 
 #endif

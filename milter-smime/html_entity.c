@@ -166,24 +166,24 @@ decode_name(const char *p, size_t n, uint32_t *cp)
 }
 
 static int
-digit(char c, unsigned base)
+digit(char c, int base)
 {
-	c = ascii_lower(c);
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return base == 16 && c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	int value = ascii_hex_value(c);
+
+	return value < base ? value : -1;
 }
 
 static size_t
 decode_number(const char *p, size_t n, uint32_t *cp)
 {
-	unsigned base = n > 2 && ascii_lower(p[2]) == 'x' ? 16 : 10;
+	int base = n > 2 && ascii_lower(p[2]) == 'x' ? 16 : 10;
 	size_t i = base == 16 ? 3 : 2, first = i;
 	uint32_t value = 0;
 
 	for (; i < n && digit(p[i], base) >= 0; i++)
 		if (value <= 0x10ffff)
-			value = value * base + (uint32_t)digit(p[i], base);
+			value = value * (uint32_t)base +
+			    (uint32_t)digit(p[i], base);
 	if (i == first)
 		return 0;
 	/* As everybody writes them: bytes of Windows-1252. */

@@ -220,10 +220,7 @@ behind_comment(const struct html *h, const char *p)
 		return p + 1;
 	if (starts(h, p, "->"))
 		return p + 2;
-	while (h->end - p >= 3) {
-		p = memmem(p, (size_t)(h->end - p), "--", 2);
-		if (p == NULL)
-			break;
+	while ((p = memchr(p, '-', (size_t)(h->end - p))) != NULL) {
 		if (starts(h, p, "-->"))
 			return p + 3;
 		if (starts(h, p, "--!>"))
@@ -389,11 +386,10 @@ html_text_has_conditions(const char *p, size_t n)
 {
 	struct html h = {.end = p + n};
 
-	while (h.end - p > 2 &&
-	    (p = memmem(p, (size_t)(h.end - p), "<!", 2)) != NULL) {
+	while ((p = memchr(p, '<', (size_t)(h.end - p))) != NULL) {
 		if (starts(&h, p, CONDITION) || starts(&h, p, CDATA))
 			return true;
-		p += 2;
+		p++;
 	}
 	return false;
 }

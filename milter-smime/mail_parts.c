@@ -5,22 +5,16 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "header_text.h"
+#include "header_parameter.h"
+#include "text_writer.h"
 #include "transfer.h"
 
 #define TYPES_MAX 4	/* Content-Type fields that are believed */
 #define BOUNDARIES_MAX 8
-#define HEADERS_TYPE "text/rfc822-headers" /* RFC 6522 section 4 */
-
-/* Bytes that lie elsewhere. */
-struct view {
-	const char *p;
-	size_t n;
-};
 
 /* A part to be read: where it stands decides what it is. */
 struct part {
-	struct view head, body;
+	struct mail_view head, body;
 	bool embedded;	/* in a message or digest in the message */
 	bool in_digest; /* a message, unless it says otherwise */
 };
@@ -32,252 +26,32 @@ struct finder {
 	size_t again; /* bytes that may still be read once more */
 	unsigned level;
 	bool loosely; /* any line that starts with a boundary delimits */
-	bool full;
 	bool ok;
 };
 
 static void read_entity(struct finder *f, const struct part *part);
 static void read_message(struct finder *f, const struct part *carrier,
-    struct view text);
+    struct mail_view text);
 
-/* ---- fields ---- */
-
-/* The next field of that name from *off on; its value. */
-static bool
-next_field(struct view head, const char *name, size_t *off,
-    struct view *value)
+static void
+add_part(struct finder *f, const struct part *part, struct mail_view type)
 {
-	struct mime_span line, text;
-
-	if (!mime_find_field(head.p + *off, head.n - *off, name, &line,
-	    &text))
-		return false;
-	*value = (struct view){head.p + *off + text.off, text.len};
-	*off += line.off + line.len;
-	return true;
-}
-
-static bool
-has_field(struct view head, const char *name)
-{
-	struct view value;
-	size_t off = 0;
-
-	return next_field(head, name, &off, &value);
-}
-
-/* Every reader takes the same from it? */
-static bool
-is_clear_value(struct view text, bool is_type)
-{
-	struct mime_value v;
-	const char *slash;
-	bool clear;
-
-	mime_value_parse(text.p, text.n, &v);
-	slash = strchr(v.type, '/');
-	clear = !v.crowded && (is_type ? slash != NULL && slash > v.type &&
-	    slash[1] != '\0' : v.type[0] != '\0');
-	for (size_t i = 0; i < v.nparameters; i++) {
-		clear = clear && !v.parameters[i].broken;
-		for (size_t k = 0; k < i; k++)
-			clear = clear && strcmp(v.parameters[i].name,
-			    v.parameters[k].name) != 0;
-	}
-	mime_value_clear(&v);
-	return clear;
-}
-
-static bool
-is_sound_head(struct view head)
-{
-	static const char *const once[] = {"Content-Type",
-	    "Content-Transfer-Encoding", "Content-Disposition", "Content-ID",
-	    "Content-Description", "MIME-Version"};
-	struct view value;
-	size_t off = 0;
-
-	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
-		if (mime_has_two(head.p, head.n, once[i]))
-			return false;
-	if (next_field(head, "Content-Type", &off, &value) &&
-	    !is_clear_value(value, true))
-		return false;
-	off = 0;
-	return !next_field(head, "Content-Disposition", &off, &value) ||
-	    is_clear_value(value, false);
-}
-
-/* ---- leaves ---- */
-
-static char *
-type_of(struct view value)
-{
-	struct mime_value v;
-	char *slash, *type;
-
-	mime_value_parse(value.p, value.n, &v);
-	slash = strchr(v.type, '/');
-	type = mem_strdup(slash == NULL || slash == v.type ||
-	    slash[1] == '\0' ? "text/plain" : v.type);
-	mime_value_clear(&v);
-	return type;
+	mail_leaves_add_part(&f->m->leaves, part->head, type, part->body,
+	    part->embedded);
 }
 
 static void
-set_readings(struct mail_leaf *leaf, struct view head)
+add_message(struct finder *f, const struct part *carrier,
+    struct mail_view head)
 {
-	static const enum mime_encoding any[MAIL_LEAF_ENCODINGS] = {
-	    MIME_BINARY, MIME_QUOTED_PRINTABLE, MIME_BASE64};
-
-	leaf->encoding = mime_encoding(head.p, head.n);
-	leaf->nreadings = leaf->encoding == MIME_OTHER ?
-	    MAIL_LEAF_ENCODINGS : 1;
-	memcpy(leaf->readings, any, sizeof(any));
-	if (leaf->encoding != MIME_OTHER)
-		leaf->readings[0] = leaf->encoding;
+	mail_leaves_add_message(&f->m->leaves, carrier->head, carrier->body,
+	    head);
 }
 
 static void
-add_candidates(struct finder *f, struct view value, const char *name,
-    struct strvec *all)
+add_rest(struct finder *f, struct mail_view text, bool embedded)
 {
-	if (!header_text_candidates(value.p, value.n, name, all))
-		f->m->sound = false;
-}
-
-/* RFC 2183 2.8: what is not known is an attachment. */
-static bool
-is_attached(struct view disposition)
-{
-	struct mime_value v;
-	bool attached;
-
-	mime_value_parse(disposition.p, disposition.n, &v);
-	attached = v.type[0] != '\0' && strcmp(v.type, "inline") != 0;
-	mime_value_clear(&v);
-	return attached;
-}
-
-static enum mail_leaf_kind
-kind_of(const char *type)
-{
-	static const char *const marked_up[] = {"text/html",
-	    "application/xhtml+xml", "text/x-amp-html", "text/enriched",
-	    "text/richtext", "text/xml"};
-
-	for (size_t i = 0; i < sizeof(marked_up) / sizeof(marked_up[0]); i++)
-		if (strcmp(type, marked_up[i]) == 0)
-			return MAIL_LEAF_HTML;
-	if (strcmp(type, HEADERS_TYPE) == 0)
-		return MAIL_LEAF_HEADERS;
-	return strncmp(type, "text/", 5) == 0 ? MAIL_LEAF_TEXT :
-						MAIL_LEAF_BYTES;
-}
-
-/* NULL when there is no room; type is taken. */
-static struct mail_leaf *
-add_leaf(struct finder *f, char *type, struct view body)
-{
-	struct mail_parts *m = f->m;
-	struct mail_leaf *leaf;
-
-	if (m->n == MAIL_PARTS_MAX) {
-		m->sound = false;
-		f->full = true;
-		free(type);
-		return NULL;
-	}
-	if ((m->n & (m->n - 1)) == 0)
-		m->v = mem_resize(m->v, 2 * m->n + 1, sizeof(*m->v));
-	leaf = &m->v[m->n++];
-	memset(leaf, 0, sizeof(*leaf));
-	leaf->type = type;
-	leaf->part.type = type;
-	leaf->part.size = body.n;
-	leaf->body = body.p;
-	leaf->nbody = body.n;
-	leaf->readings[0] = leaf->encoding = MIME_BINARY;
-	leaf->nreadings = 1;
-	return leaf;
-}
-
-/* Bytes that are in no part, or whose parts could not be found. */
-static void
-add_rest(struct finder *f, struct view bytes, bool embedded)
-{
-	struct mail_leaf *leaf;
-
-	for (; bytes.n > 0 && strchr("\r\n\t ", bytes.p[0]) != NULL &&
-	    bytes.p[0] != '\0'; bytes.p++)
-		bytes.n--;
-	if (bytes.n == 0)
-		return;
-	leaf = add_leaf(f, mem_strdup("text/plain"), bytes);
-	if (leaf == NULL)
-		return;
-	leaf->part.attachment = embedded;
-	leaf->kind = MAIL_LEAF_TEXT;
-}
-
-/* value is of the Content-Type field, or empty.  Is it an attachment? */
-static bool
-set_names(struct finder *f, struct mail_leaf *leaf, struct view head,
-    struct view value)
-{
-	struct view disposition;
-	bool attached = false;
-	size_t off = 0;
-
-	while (next_field(head, "Content-Disposition", &off, &disposition)) {
-		attached |= is_attached(disposition);
-		add_candidates(f, disposition, "filename",
-		    &leaf->part.filenames);
-	}
-	add_candidates(f, value, "name", &leaf->part.filenames);
-	if (leaf->part.filenames.n > 0)
-		leaf->part.filename = leaf->part.filenames.v[0];
-	return attached || leaf->part.filename != NULL;
-}
-
-/* An embedded message: what is seen of it itself are its header lines. */
-static void
-add_message(struct finder *f, const struct part *carrier, struct view head)
-{
-	struct view value = {"message/rfc822", 14};
-	struct mail_leaf *leaf;
-	size_t off = 0;
-
-	next_field(carrier->head, "Content-Type", &off, &value);
-	leaf = add_leaf(f, type_of(value), head);
-	if (leaf == NULL)
-		return;
-	(void)set_names(f, leaf, carrier->head, value);
-	leaf->part.attachment = true;
-	leaf->part.size = carrier->body.n;
-	leaf->kind = MAIL_LEAF_HEADERS;
-}
-
-/* type is taken; value is of its field, or empty. */
-static void
-add_part(struct finder *f, const struct part *part, char *type,
-    struct view value)
-{
-	struct mail_leaf *leaf = add_leaf(f, type, part->body);
-	bool body;
-
-	if (leaf == NULL)
-		return;
-	set_readings(leaf, part->head);
-	leaf->kind = kind_of(type);
-	if (leaf->kind == MAIL_LEAF_TEXT || leaf->kind == MAIL_LEAF_HTML)
-		add_candidates(f, value, "charset", &leaf->charsets);
-	/* What should have had parts and has none is seen as it stands. */
-	body = strcmp(type, "text/plain") == 0 ||
-	    strcmp(type, "text/html") == 0 ||
-	    strncmp(type, "multipart/", 10) == 0;
-	leaf->part.attachment = set_names(f, leaf, part->head, value) ||
-	    !body || part->embedded;
+	mail_leaves_add_rest(&f->m->leaves, text, embedded);
 }
 
 /* ---- other readings ---- */
@@ -295,11 +69,11 @@ may_read(struct finder *f, size_t n)
 }
 
 /* The body decoded, when its encoding changes it; NULL p when not. */
-static struct view
+static struct mail_view
 decode_body(struct finder *f, const struct part *part,
     enum mime_encoding encoding)
 {
-	struct view text = {NULL, 0};
+	struct mail_view text = {NULL, 0};
 	struct spool *s;
 	bool good;
 
@@ -309,7 +83,7 @@ decode_body(struct finder *f, const struct part *part,
 	spool_set_secret(s);
 	if (transfer_decode_all(part->body.p, part->body.n, encoding, false, s,
 	    &good, f->err) && spool_finish(s, f->err)) {
-		text = (struct view){spool_data(s), spool_len(s)};
+		text = (struct mail_view){spool_data(s), spool_len(s)};
 		pieces_own_spool(&f->m->kept, &s);
 	} else {
 		f->ok = false;
@@ -318,10 +92,64 @@ decode_body(struct finder *f, const struct part *part,
 	return text;
 }
 
+/* A CR that no LF follows ends a line for some readers. */
+static const char *
+find_bare_cr(const char *p, const char *end)
+{
+	while ((p = memchr(p, '\r', (size_t)(end - p))) != NULL) {
+		if (end - p > 1 && p[1] != '\n')
+			return p;
+		p++;
+	}
+	return NULL;
+}
+
+/* Is there one before what could be a delimiter? */
+static bool
+has_cr_delimiter(struct mail_view text)
+{
+	const char *p = text.p, *end = p + text.n;
+
+	while ((p = memchr(p, '-', (size_t)(end - p))) != NULL) {
+		if (p > text.p && p[-1] == '\r' && end - p > 2 &&
+		    p[1] == '-')
+			return true;
+		p++;
+	}
+	return false;
+}
+
+/* With CRLF for every CR alone; NULL p when out of room. */
+static struct mail_view
+with_lines(struct finder *f, struct mail_view text)
+{
+	struct mail_view lines = {NULL, 0};
+	const char *p = text.p, *end = p + text.n, *cr;
+	struct spool *s = spool_new(f->place);
+	struct text_writer w;
+
+	spool_set_secret(s);
+	text_writer_to_spool(&w, s, f->err);
+	while ((cr = find_bare_cr(p, end)) != NULL) {
+		text_writer_put(&w, p, (size_t)(cr - p));
+		text_writer_put(&w, "\r\n", 2);
+		p = cr + 1;
+	}
+	text_writer_put(&w, p, (size_t)(end - p));
+	if (text_writer_end(&w) && spool_finish(s, f->err)) {
+		lines = (struct mail_view){spool_data(s), spool_len(s)};
+		pieces_own_spool(&f->m->kept, &s);
+	} else {
+		f->ok = false;
+		spool_free(&s);
+	}
+	return lines;
+}
+
 /* As a multipart with that boundary; false when it has no parts. */
 static bool
-read_by_boundary(struct finder *f, const struct part *part, struct view body,
-    const char *boundary, const char *type)
+read_by_boundary(struct finder *f, const struct part *part,
+    struct mail_view body, const char *boundary, const char *type)
 {
 	struct part again = *part;
 	struct buf head;
@@ -341,7 +169,7 @@ read_by_boundary(struct finder *f, const struct part *part, struct view body,
 		buf_putc(&head, *boundary);
 	}
 	buf_puts(&head, "\"\r\n");
-	again.head = (struct view){buf_text(&head), head.len};
+	again.head = (struct mail_view){buf_text(&head), head.len};
 	again.body = body;
 	again.in_digest = false;
 	f->level++;
@@ -353,20 +181,22 @@ read_by_boundary(struct finder *f, const struct part *part, struct view body,
 
 /* The first line that could be a delimiter, behind its hyphens. */
 static void
-guess_boundary(struct view body, struct strvec *all)
+guess_boundary(struct mail_view body, struct strvec *all)
 {
 	const char *p = body.p, *end = body.p + body.n, *at;
 
-	while (end - p > 2 &&
-	    (at = memmem(p, (size_t)(end - p), "--", 2)) != NULL) {
+	while ((at = memchr(p, '-', (size_t)(end - p))) != NULL) {
 		size_t n = 0;
 
-		p = at + 2;
+		p = at + 1;
+		if (p == end || *p != '-' ||
+		    (at > body.p && at[-1] != '\n'))
+			continue;
+		p++;
 		while (n <= MIME_MAX_BOUNDARY && p + n < end &&
 		    (unsigned char)p[n] > ' ')
 			n++;
-		if (n == 0 || n > MIME_MAX_BOUNDARY ||
-		    (at > body.p && at[-1] != '\n'))
+		if (n == 0 || n > MIME_MAX_BOUNDARY)
 			continue;
 		strvec_addn(all, p, n);
 		return;
@@ -375,7 +205,7 @@ guess_boundary(struct view body, struct strvec *all)
 
 static bool
 read_by_boundaries(struct finder *f, const struct part *part,
-    struct view body, const struct strvec *boundaries, const char *type)
+    struct mail_view body, const struct strvec *boundaries, const char *type)
 {
 	struct strvec guessed = {0};
 	bool found = false;
@@ -395,16 +225,17 @@ read_by_boundaries(struct finder *f, const struct part *part,
 
 /* In each encoding that it could be in.  False when no parts were found. */
 static bool
-read_multipart(struct finder *f, const struct part *part, struct view value,
-    const char *type)
+read_multipart(struct finder *f, const struct part *part,
+    struct mail_view value, const char *type)
 {
 	enum mime_encoding encoding = mime_encoding(part->head.p,
 	    part->head.n);
 	struct strvec boundaries = {0};
-	struct view text;
+	struct mail_view text;
 	bool found;
 
-	add_candidates(f, value, "boundary", &boundaries);
+	(void)header_parameter_all(value.p, value.n, "boundary",
+	    &boundaries);
 	found = read_by_boundaries(f, part, part->body, &boundaries, type);
 	for (enum mime_encoding e = MIME_QUOTED_PRINTABLE; e <= MIME_BASE64;
 	    e++) {
@@ -420,7 +251,7 @@ read_multipart(struct finder *f, const struct part *part, struct view value,
 }
 
 static bool
-begins_with_header(struct view text)
+begins_with_header(struct mail_view text)
 {
 	struct mime_span head, body;
 
@@ -435,7 +266,7 @@ read_encoded_message(struct finder *f, const struct part *part)
 	enum mime_encoding encoding = mime_encoding(part->head.p,
 	    part->head.n);
 	bool found = false;
-	struct view text;
+	struct mail_view text;
 
 	if ((encoding <= MIME_BINARY || begins_with_header(part->body)) &&
 	    may_read(f, part->body.n)) {
@@ -466,9 +297,9 @@ is_message_type(const char *type)
 }
 
 static void
-read_as(struct finder *f, const struct part *part, struct view value)
+read_as(struct finder *f, const struct part *part, struct mail_view value)
 {
-	char *type = type_of(value);
+	char *type = mail_leaf_type(value);
 	bool found = false;
 
 	if (strncmp(type, "multipart/", 10) == 0) {
@@ -482,20 +313,19 @@ read_as(struct finder *f, const struct part *part, struct view value)
 		    (strcmp(type, "message/news") == 0 &&
 		    mime_encoding(part->head.p, part->head.n) <= MIME_BINARY);
 	}
-	if (found)
-		free(type);
-	else
-		add_part(f, part, type, value);
+	if (!found)
+		add_part(f, part, value);
+	free(type);
 }
 
 static void
 read_leaf(struct finder *f, const struct part *part)
 {
 	static const char message[] = "message/rfc822";
-	struct view values[TYPES_MAX], value;
+	struct mail_view values[TYPES_MAX], value;
 	size_t n = 0, off = 0;
 
-	while (next_field(part->head, "Content-Type", &off, &value)) {
+	while (mail_leaf_field(part->head, "Content-Type", &off, &value)) {
 		bool known = false;
 
 		for (size_t i = 0; i < n; i++)
@@ -511,17 +341,16 @@ read_leaf(struct finder *f, const struct part *part)
 	for (size_t i = 0; i < n; i++)
 		read_as(f, part, values[i]);
 	if (n == 0 && part->in_digest)
-		read_as(f, part, (struct view){message, sizeof(message) - 1});
+		read_as(f, part, (struct mail_view){message, sizeof(message) - 1});
 	else if (n == 0)
-		add_part(f, part, mem_strdup("text/plain"),
-		    (struct view){"", 0});
+		add_part(f, part, (struct mail_view){"", 0});
 }
 
 /* ---- other ends of header lines ---- */
 
 /* A line of blanks only, where some readers end the header. */
 static bool
-find_blank_line(struct view head, struct view *before, size_t *next)
+find_blank_line(struct mail_view head, struct mail_view *before, size_t *next)
 {
 	for (size_t off = 0; off < head.n; off = *next) {
 		const char *nl = memchr(head.p + off, '\n', head.n - off);
@@ -532,7 +361,7 @@ find_blank_line(struct view head, struct view *before, size_t *next)
 		    head.p[i] != '\0')
 			i++;
 		if (i == *next) {
-			*before = (struct view){head.p, off};
+			*before = (struct mail_view){head.p, off};
 			return true;
 		}
 	}
@@ -541,7 +370,7 @@ find_blank_line(struct view head, struct view *before, size_t *next)
 
 /* All up to the first empty line, past lines that are no header lines. */
 static bool
-find_empty_line(struct view text, struct view *before, size_t *next)
+find_empty_line(struct mail_view text, struct mail_view *before, size_t *next)
 {
 	for (size_t off = 0; off < text.n; off = *next) {
 		const char *nl = memchr(text.p + off, '\n', text.n - off);
@@ -549,7 +378,7 @@ find_empty_line(struct view text, struct view *before, size_t *next)
 
 		*next = nl == NULL ? text.n : end + 1;
 		if (end == off || (end == off + 1 && text.p[off] == '\r')) {
-			*before = (struct view){text.p, off};
+			*before = (struct mail_view){text.p, off};
 			return nl != NULL;
 		}
 	}
@@ -557,27 +386,31 @@ find_empty_line(struct view text, struct view *before, size_t *next)
 }
 
 static bool
-says_more(struct view head, struct view than)
+says_more(struct mail_view head, struct mail_view than)
 {
 	static const char *const names[] = {"Content-Type",
 	    "Content-Transfer-Encoding", "Content-Disposition"};
 
 	head.p += than.n;
 	head.n -= than.n;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (has_field(head, names[i]))
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct mail_view value;
+		size_t off = 0;
+
+		if (mail_leaf_field(head, names[i], &off, &value))
 			return true;
+	}
 	return false;
 }
 
 static void
-read_with_head(struct finder *f, const struct part *part, struct view text,
-    struct view head, size_t body, const struct part *carrier)
+read_with_head(struct finder *f, const struct part *part, struct mail_view text,
+    struct mail_view head, size_t body, const struct part *carrier)
 {
 	struct part again = *part;
 
 	again.head = head;
-	again.body = (struct view){text.p + body, text.n - body};
+	again.body = (struct mail_view){text.p + body, text.n - body};
 	f->m->sound = false;
 	if (!may_read(f, again.body.n))
 		return;
@@ -594,10 +427,10 @@ read_with_head(struct finder *f, const struct part *part, struct view text,
  * lines that a mail server has read.)
  */
 static void
-read_other_heads(struct finder *f, const struct part *part, struct view text,
-    const struct part *carrier)
+read_other_heads(struct finder *f, const struct part *part,
+    struct mail_view text, const struct part *carrier)
 {
-	struct view head;
+	struct mail_view head;
 	size_t next;
 
 	if (part->head.n > 0 && find_blank_line(part->head, &head, &next))
@@ -612,15 +445,16 @@ read_other_heads(struct finder *f, const struct part *part, struct view text,
 
 /* ---- the tree ---- */
 
-static struct view
-cut(struct view from, const struct mime_span *span)
+static struct mail_view
+cut(struct mail_view from, const struct mime_span *span)
 {
-	return (struct view){from.p + span->off, span->len};
+	return (struct mail_view){from.p + span->off, span->len};
 }
 
 /* What stands before the first delimiter of a multipart. */
 static void
-add_preamble(struct finder *f, struct view body, size_t first, bool embedded)
+add_preamble(struct finder *f, struct mail_view body, size_t first,
+    bool embedded)
 {
 	size_t n = first;
 
@@ -629,33 +463,30 @@ add_preamble(struct finder *f, struct view body, size_t first, bool embedded)
 		n--;
 	while (n > 0 && body.p[n - 1] != '\n')
 		n--;
-	add_rest(f, (struct view){body.p, n}, embedded);
+	add_rest(f, (struct mail_view){body.p, n}, embedded);
 }
 
 /* Where a line is that opens a part, even behind one that ends them all. */
 static size_t
-find_opening(struct view text, const char *boundary)
+find_opening(struct mail_view text, const char *boundary)
 {
-	size_t n = strlen(boundary), off = 0;
-	const char *at;
+	const char *p = text.p, *end = p + text.n, *at;
+	size_t n = strlen(boundary), left;
 
-	while (off < text.n && (at = memmem(text.p + off, text.n - off,
-	    boundary, n)) != NULL) {
-		size_t end = (size_t)(at - text.p) + n;
-
-		off = end - n;
-		if (off >= 2 && memcmp(at - 2, "--", 2) == 0 &&
-		    (off == 2 || at[-3] == '\n') &&
-		    (text.n - end < 2 || memcmp(at + n, "--", 2) != 0))
-			return off - 2;
-		off++;
+	while ((at = memchr(p, '-', (size_t)(end - p))) != NULL) {
+		left = (size_t)(end - at);
+		p = at + 1;
+		if ((at == text.p || at[-1] == '\n') && left >= n + 2 &&
+		    at[1] == '-' && memcmp(at + 2, boundary, n) == 0 &&
+		    (left < n + 4 || memcmp(at + 2 + n, "--", 2) != 0))
+			return (size_t)(at - text.p);
 	}
 	return text.n;
 }
 
 /* "--boundary--", with the line end before it: not text. */
 static void
-skip_delimiter(struct view *text, const char *boundary)
+skip_delimiter(struct mail_view *text, const char *boundary)
 {
 	const char *p = text->p, *nl;
 	size_t n = strlen(boundary) + 4, skip = 0;
@@ -679,15 +510,15 @@ skip_delimiter(struct view *text, const char *boundary)
  * it ends twice or there are too many.
  */
 static void
-add_tail(struct finder *f, const struct part *part, struct view tail,
+add_tail(struct finder *f, const struct part *part, struct mail_view tail,
     const struct mime_part *multipart)
 {
-	struct view more;
+	struct mail_view more;
 	size_t opening;
 
 	skip_delimiter(&tail, multipart->boundary);
 	opening = find_opening(tail, multipart->boundary);
-	more = (struct view){tail.p + opening, tail.n - opening};
+	more = (struct mail_view){tail.p + opening, tail.n - opening};
 	if (more.n > 0 && read_by_boundary(f, part, more,
 	    multipart->boundary, multipart->is_digest ? "multipart/digest" :
 	    "")) {
@@ -698,8 +529,9 @@ add_tail(struct finder *f, const struct part *part, struct view tail,
 }
 
 struct tree {
-	struct view body;
+	struct mail_view body;
 	struct mime m;
+	bool bare_cr;	/* that some readers would find parts by */
 	size_t *end;	/* of the last child of each part, or 0 */
 	bool *embedded; /* each part */
 };
@@ -720,8 +552,7 @@ part_of(const struct tree *t, size_t i, const struct part *all)
 }
 
 static void
-read_node(struct finder *f, const struct tree *t, size_t i,
-    const struct part *all)
+read_node(struct finder *f, struct tree *t, size_t i, const struct part *all)
 {
 	const struct mime_part *p = &t->m.parts[i];
 	struct part part = part_of(t, i, all);
@@ -729,17 +560,20 @@ read_node(struct finder *f, const struct tree *t, size_t i,
 	bool is_message = i > 0 &&
 	    t->m.parts[p->parent].kind == MIME_MESSAGE;
 	struct mime_value v;
-	struct view value;
+	struct mail_view value;
 	size_t off = 0;
 
-	f->m->sound &= is_sound_head(part.head);
+	f->m->sound &= mail_leaf_is_sound_head(part.head);
 	if (is_message) {
 		parent = part_of(t, (size_t)p->parent, all);
 		add_message(f, &parent, part.head);
 	}
-	if (i > 0)
+	if (i > 0) {
+		t->bare_cr |= find_bare_cr(part.head.p, part.head.p +
+		    part.head.n) != NULL;
 		read_other_heads(f, &part, cut(t->body, &p->whole),
 		    is_message ? &parent : NULL);
+	}
 	switch (p->kind) {
 	case MIME_LEAF:
 		read_leaf(f, &part);
@@ -751,7 +585,7 @@ read_node(struct finder *f, const struct tree *t, size_t i,
 			break;
 		}
 		f->m->sound &= p->closed;
-		if (next_field(part.head, "Content-Type", &off, &value)) {
+		if (mail_leaf_field(part.head, "Content-Type", &off, &value)) {
 			mime_value_parse(value.p, value.n, &v);
 			f->m->encrypted |= strcmp(v.type,
 			    "multipart/encrypted") == 0;
@@ -774,20 +608,21 @@ end_node(struct finder *f, const struct tree *t, size_t i,
 	struct part part = part_of(t, i, all);
 	enum mime_encoding encoding = mime_encoding(part.head.p, part.head.n);
 	size_t end = p->body.off + p->body.len;
-	struct view text, value = {"", 0};
+	struct mail_view text, value = {"", 0};
 	struct strvec boundaries = {0};
 	size_t off = 0;
 
 	if (p->kind != MIME_MULTIPART || t->end[i] == 0)
 		return;
-	add_tail(f, &part, (struct view){t->body.p + t->end[i],
+	add_tail(f, &part, (struct mail_view){t->body.p + t->end[i],
 	    end - t->end[i]}, p);
 	if (encoding <= MIME_BINARY)
 		return;
 	/* Not to be encoded (RFC 2045 6.4), but who knows. */
 	f->m->sound = false;
-	next_field(part.head, "Content-Type", &off, &value);
-	add_candidates(f, value, "boundary", &boundaries);
+	mail_leaf_field(part.head, "Content-Type", &off, &value);
+	(void)header_parameter_all(value.p, value.n, "boundary",
+	    &boundaries);
 	for (enum mime_encoding e = MIME_QUOTED_PRINTABLE; e <= MIME_BASE64;
 	    e++) {
 		if (encoding != e && encoding != MIME_OTHER)
@@ -825,6 +660,27 @@ is_inside(const struct mime *m, size_t i, size_t of)
 	return at == (int)of;
 }
 
+/* The same by who takes lines otherwise. */
+static void
+read_entity_again(struct finder *f, const struct part *all,
+    const struct tree *t)
+{
+	struct part again = *all;
+
+	f->level++;
+	if (t->m.loose && !f->loosely && may_read(f, all->body.n)) {
+		f->loosely = true;
+		read_entity(f, all);
+		f->loosely = false;
+	}
+	if (t->bare_cr && may_read(f, all->body.n)) {
+		again.body = with_lines(f, all->body);
+		if (again.body.p != NULL)
+			read_entity(f, &again);
+	}
+	f->level--;
+}
+
 static void
 read_entity(struct finder *f, const struct part *all)
 {
@@ -833,7 +689,8 @@ read_entity(struct finder *f, const struct part *all)
 
 	mime_parse_all(all->head.p, all->head.n, all->body.p, all->body.n,
 	    f->loosely, &t.m);
-	f->m->sound &= !t.m.limited && !t.m.loose;
+	t.bare_cr = t.m.parts[0].kind != MIME_LEAF &&
+	    has_cr_delimiter(all->body);
 	find_children(&t, all->embedded);
 	for (size_t i = 0; i < t.m.nparts && f->ok; i++) {
 		read_node(f, &t, i, all);
@@ -841,20 +698,16 @@ read_entity(struct finder *f, const struct part *all)
 		while (nopen > 0 && !is_inside(&t.m, i + 1, open[nopen - 1]))
 			end_node(f, &t, open[--nopen], all);
 	}
+	f->m->sound &= !t.m.limited && !t.m.loose && !t.bare_cr;
+	read_entity_again(f, all, &t);
 	free(t.end);
 	free(t.embedded);
-	if (t.m.loose && !f->loosely && may_read(f, all->body.n)) {
-		f->loosely = true;
-		f->level++;
-		read_entity(f, all);
-		f->level--;
-		f->loosely = false;
-	}
 	mime_clear(&t.m);
 }
 
 static void
-read_message(struct finder *f, const struct part *carrier, struct view text)
+read_message(struct finder *f, const struct part *carrier,
+    struct mail_view text)
 {
 	struct mime_span head, body;
 	struct part part = {.embedded = true};
@@ -863,19 +716,11 @@ read_message(struct finder *f, const struct part *carrier, struct view text)
 	part.head = cut(text, &head);
 	part.body = cut(text, &body);
 	f->level++;
-	f->m->sound &= is_sound_head(part.head);
+	f->m->sound &= mail_leaf_is_sound_head(part.head);
 	add_message(f, carrier, part.head);
 	read_other_heads(f, &part, text, carrier);
 	read_entity(f, &part);
 	f->level--;
-}
-
-static void
-clear_leaf(struct mail_leaf *leaf)
-{
-	strvec_clear(&leaf->part.filenames);
-	strvec_clear(&leaf->charsets);
-	free(leaf->type);
 }
 
 bool
@@ -889,21 +734,19 @@ mail_parts_find(struct mail_parts *m, const char *head, size_t nhead,
 	m->sound = true;
 	f.again = MAIL_PARTS_AGAIN * nbody;
 	read_entity(&f, &all);
-	if (f.full) {
+	if (m->leaves.full) {
 		/* Instead of all that found no room. */
-		m->n--;
-		clear_leaf(&m->v[m->n]);
-		add_rest(&f, all.body, false);
+		mail_leaves_drop_last(&m->leaves);
+		mail_leaves_add_rest(&m->leaves, all.body, false);
 	}
+	m->sound &= !m->leaves.full && !m->leaves.ambiguous;
 	return f.ok;
 }
 
 void
 mail_parts_clear(struct mail_parts *m)
 {
-	for (size_t i = 0; i < m->n; i++)
-		clear_leaf(&m->v[i]);
-	free(m->v);
+	mail_leaves_clear(&m->leaves);
 	pieces_clear(&m->kept);
 	memset(m, 0, sizeof(*m));
 }

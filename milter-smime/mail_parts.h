@@ -13,14 +13,15 @@
  * - multiparts and messages in base64 or quoted-printable;
  * - parts behind the delimiter that should be the last;
  * - lines that start as a delimiter does and go on;
- * - header lines that end in a line of blanks, or in a line that is none.
+ * - header lines that end in a line of blanks, or in a line that is none;
+ * - a CR alone in header lines, or before a delimiter.
  *
  * Text before the first and behind the last delimiter is a leaf too,
  * unless it is blank.  So is an embedded message, beside the leaves in it:
  * an attachment of its type, name and size, whose content are its header
  * lines.
  *
- * Limits: those of mime.h for each reading, MAIL_PARTS_MAX leaves, and of
+ * Limits: those of mime.h for each reading, MAIL_LEAVES_MAX leaves, and of
  * bytes that are read again MAIL_PARTS_AGAIN times the message.  What lies
  * beyond is a leaf of raw bytes, and `sound` is false.
  *
@@ -31,48 +32,15 @@
 #include <stddef.h>
 
 #include "common/error.h"
-#include "common/strvec.h"
-#include "mime.h"
+#include "mail_leaf.h"
 #include "pieces.h"
 #include "spool.h"
 
-#define MAIL_PARTS_MAX 4000
 #define MAIL_PARTS_AGAIN 8
 #define MAIL_PARTS_MAX_LEVEL 8 /* of readings in readings */
 
-struct mail_part {
-	bool attachment;
-	const char *type;     /* "text/plain", lower case; never NULL */
-	const char *filename; /* UTF-8, the first of filenames; or NULL */
-	struct strvec filenames; /* all that a reader could take for it */
-	size_t size;		 /* before decoding */
-};
-
-enum mail_leaf_kind {
-	MAIL_LEAF_BYTES,
-	MAIL_LEAF_TEXT,
-	MAIL_LEAF_HTML,
-	MAIL_LEAF_HEADERS,
-};
-
-#define MAIL_LEAF_ENCODINGS 3
-
-struct mail_leaf {
-	struct mail_part part;
-	enum mail_leaf_kind kind;
-	const char *body; /* as it came */
-	size_t nbody;
-	enum mime_encoding encoding;
-	/* How readers may decode it: one, unless that is in doubt. */
-	enum mime_encoding readings[MAIL_LEAF_ENCODINGS];
-	size_t nreadings;
-	struct strvec charsets; /* as named, all of them */
-	char *type;
-};
-
 struct mail_parts {
-	struct mail_leaf *v; /* in order of appearance */
-	size_t n;
+	struct mail_leaves leaves; /* in order of appearance */
 	bool sound;	/* all that mail_text_is_valid() says of structure */
 	bool encrypted; /* there is a multipart/encrypted */
 	struct pieces kept;

@@ -235,8 +235,8 @@ static bool
 add_decoded(struct maker *k, enum mime_encoding encoding, bool join)
 {
 	const struct mail_leaf *leaf = k->leaf;
-	const char *p = leaf->body;
-	size_t n = leaf->nbody;
+	const char *p = leaf->body.p;
+	size_t n = leaf->body.n;
 	bool ok, good = true;
 	struct spool *s;
 
@@ -251,7 +251,7 @@ add_decoded(struct maker *k, enum mime_encoding encoding, bool join)
 		return false;
 	/* Some show what is no base64 as it stands. */
 	return good || join || k->full || leaf->nreadings > 1 ||
-	    add_bytes(k, leaf->body, leaf->nbody);
+	    add_bytes(k, leaf->body.p, leaf->body.n);
 }
 
 /* Of a single reading, what it was made from is not needed any more. */
@@ -278,7 +278,7 @@ make_content(struct maker *k)
 		enum mime_encoding encoding = leaf->readings[i];
 
 		if (!add_decoded(k, encoding, false) ||
-		    (transfer_is_ambiguous(leaf->body, leaf->nbody,
+		    (transfer_is_ambiguous(leaf->body.p, leaf->body.n,
 		    encoding) && !add_decoded(k, encoding, true)))
 			return false;
 	}
@@ -291,7 +291,7 @@ mail_text_content(struct mail_text *t, size_t i, const char **p, size_t *n,
     struct error *err)
 {
 	struct content *c = &t->contents[i];
-	struct maker k = {.place = &t->place, .leaf = &t->parts.v[i],
+	struct maker k = {.place = &t->place, .leaf = &t->parts.leaves.v[i],
 		.out = &c->text, .room = &t->room, .err = err};
 
 	if (!c->made) {
@@ -332,7 +332,7 @@ mail_text_new(const struct entity *e, const struct spool_place *place,
 		return NULL;
 	}
 	t->room = MAIL_TEXT_AGAIN * t->entity.body.len + READINGS_MIN;
-	t->contents = mem_array(t->parts.n, sizeof(*t->contents));
+	t->contents = mem_array(t->parts.leaves.n, sizeof(*t->contents));
 	return t;
 }
 
@@ -343,7 +343,7 @@ mail_text_free(struct mail_text **tp)
 
 	if (t == NULL)
 		return;
-	for (size_t i = 0; t->contents != NULL && i < t->parts.n; i++)
+	for (size_t i = 0; t->contents != NULL && i < t->parts.leaves.n; i++)
 		pieces_clear(&t->contents[i].text);
 	free(t->contents);
 	mail_parts_clear(&t->parts);
@@ -355,23 +355,23 @@ mail_text_free(struct mail_text **tp)
 size_t
 mail_text_count(const struct mail_text *t)
 {
-	return t->parts.n;
+	return t->parts.leaves.n;
 }
 
 const struct mail_part *
 mail_text_part(const struct mail_text *t, size_t i)
 {
-	return &t->parts.v[i].part;
+	return &t->parts.leaves.v[i].part;
 }
 
 bool
 mail_text_is_valid(struct mail_text *t)
 {
-	for (size_t i = 0; i < t->parts.n && t->parts.sound; i++) {
-		const struct mail_leaf *leaf = &t->parts.v[i];
+	for (size_t i = 0; i < t->parts.leaves.n && t->parts.sound; i++) {
+		const struct mail_leaf *leaf = &t->parts.leaves.v[i];
 
-		t->parts.sound = transfer_is_well_formed(leaf->body,
-		    leaf->nbody, leaf->encoding);
+		t->parts.sound = transfer_is_well_formed(leaf->body.p,
+		    leaf->body.n, leaf->encoding);
 	}
 	return t->parts.sound;
 }
@@ -412,9 +412,10 @@ has_pgp_armour(const char *p, size_t n)
 	static const char line[] = "-----BEGIN PGP MESSAGE-----";
 	const char *at = p, *end = p + n;
 
-	while ((at = memmem(at, (size_t)(end - at), line,
-	    sizeof(line) - 1)) != NULL) {
-		if (at == p || at[-1] == '\n')
+	while ((at = memchr(at, '-', (size_t)(end - at))) != NULL) {
+		if ((at == p || at[-1] == '\n') &&
+		    (size_t)(end - at) >= sizeof(line) - 1 &&
+		    memcmp(at, line, sizeof(line) - 1) == 0)
 			return true;
 		at++;
 	}
@@ -424,7 +425,7 @@ has_pgp_armour(const char *p, size_t n)
 static bool
 says_encrypted(struct mail_text *t, size_t i)
 {
-	const struct mail_leaf *leaf = &t->parts.v[i];
+	const struct mail_leaf *leaf = &t->parts.leaves.v[i];
 	const char *type = leaf->type, *p;
 	bool octets = strcmp(type, "application/octet-stream") == 0;
 	struct error err = {0};
@@ -449,7 +450,7 @@ mail_text_has_encrypted(struct mail_text *t)
 {
 	bool found = t->parts.encrypted;
 
-	for (size_t i = 0; i < t->parts.n && !found; i++)
+	for (size_t i = 0; i < t->parts.leaves.n && !found; i++)
 		found = says_encrypted(t, i);
 	return found;
 }

@@ -10,6 +10,7 @@
 
 #include "common/mem.h"
 #include "common/utf8.h"
+#include "milter-smime/header_parameter.h"
 #include "milter-smime/header_text.h"
 #include "milter-smime/visible_text.h"
 
@@ -83,8 +84,8 @@ read_parameters(const char *text, size_t n)
 {
 	struct strvec all = {0};
 
-	header_text_candidates(text, n, "filename", &all);
-	must(all.n <= HEADER_TEXT_MAX_CANDIDATES, "too many candidates");
+	header_parameter_all(text, n, "filename", &all);
+	must(all.n <= HEADER_PARAMETER_MAX, "too many candidates");
 	for (size_t i = 0; i < all.n; i++) {
 		check_line(all.v[i], strlen(all.v[i]));
 		must(all.v[i][0] != '\0', "an empty candidate");

@@ -58,7 +58,7 @@ read_parts(struct mail_text *t)
 	const char *p, *again;
 	size_t n, total = 0;
 
-	must(mail_text_count(t) <= MAIL_PARTS_MAX, "too many parts");
+	must(mail_text_count(t) <= MAIL_LEAVES_MAX, "too many parts");
 	for (size_t i = 0; i < mail_text_count(t); i++) {
 		const struct mail_part *part = mail_text_part(t, i);
 

@@ -56,10 +56,12 @@ postcat postfix_queue
 header_facts queue_entry
 mail_text
 mail_parts
+mail_leaf
 protected_headers
 entity header_policy
 header_text html_text
-html_entity visible_text
+header_parameter html_entity visible_text
+header_line
 transfer charset
 mime text_writer fields
 message pieces quoted_printable

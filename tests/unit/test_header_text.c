@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "common/mem.h"
+#include "milter-smime/header_parameter.h"
 #include "tap.h"
 
 static const struct spool_place place = {"/tmp", 1 << 20};
@@ -204,7 +205,7 @@ test_long_field(void)
 	buf_puts(&head, " =?utf-8?Q?=65nd?=\n");
 	check(header_text_block(buf_text(&head), head.len, s, &err) &&
 	    spool_finish(s, &err) && spool_len(s) > 3000000 &&
-	    memcmp(spool_data(s) + spool_len(s) - 5, " end\n" + 0, 5) == 0,
+	    memcmp(spool_data(s) + spool_len(s) - 5, " end\n", 5) == 0,
 	    "a field of megabytes is decoded to its end");
 	spool_free(&s);
 	buf_clear(&head);
@@ -453,7 +454,7 @@ test_evasions(void)
 		struct strvec all = {0};
 		bool x = strstr(value, " x=\"") != NULL;
 
-		header_text_candidates(value, strlen(value),
+		header_parameter_all(value, strlen(value),
 		    x ? "x" : "filename", &all);
 		check(strvec_has(&all, evasions[i].want), "file name: %s",
 		    evasions[i].says);
@@ -472,7 +473,7 @@ test_crowds(void)
 	struct buf text;
 	size_t len;
 
-	check(header_text_candidates(nul, sizeof(nul) - 1, "filename", &all) &&
+	check(header_parameter_all(nul, sizeof(nul) - 1, "filename", &all) &&
 	    strvec_has(&all, "evil.exe") && strvec_has(&all, "evil.exe .txt"),
 	    "file name: up to a NUL, and all");
 	strvec_clear(&all);
@@ -480,8 +481,8 @@ test_crowds(void)
 	buf_puts(&text, " attachment");
 	for (int i = 0; i < 1000; i++)
 		buf_printf(&text, "; filename=a%d", i);
-	check(!header_text_candidates(buf_text(&text), text.len, "filename",
-	    &all) && all.n == HEADER_TEXT_MAX_CANDIDATES &&
+	check(!header_parameter_all(buf_text(&text), text.len, "filename",
+	    &all) && all.n == HEADER_PARAMETER_MAX &&
 	    strvec_has(&all, "a0") && strvec_has(&all, "a999"),
 	    "of a thousand names the first and the last are kept, and it is "
 	    "said");
@@ -491,7 +492,7 @@ test_crowds(void)
 	for (int i = 0; i < 80000; i++)
 		buf_putc(&text, ' ');
 	buf_puts(&text, ".exe\"");
-	header_text_candidates(buf_text(&text), text.len, "filename", &all);
+	header_parameter_all(buf_text(&text), text.len, "filename", &all);
 	len = all.n == 0 ? 0 : strlen(all.v[0]);
 	check(len >= 4 && strcmp(all.v[0] + len - 4, ".exe") == 0,
 	    "of a name of 80,000 characters the end is kept");

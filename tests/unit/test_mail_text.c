@@ -295,6 +295,10 @@ static const struct {
 	{'B', MIXED "--b\r\njunk\r\n" ENCODED "--b--", "be it the first"},
 	{'B', MIXED "--b\r\nX: y\r\n \r\nN: confidential\r\n\r\nx\r\n--b--",
 	    "below a blank line with a blank"},
+	{'B', MIXED "--b\rContent-Transfer-Encoding: base64\r\r" B64
+	    "\r--b--\r", "between lines that end in CR"},
+	{'B', MIXED "--b\r\nX: y\rContent-Transfer-Encoding: base64\r\n\r\n"
+	    B64 "\r\n--b--\r\n", "below one of them"},
 	{'A', "Content-Type: message/rfc822\r\n\r\nSubject: confidential\r\n"
 	    "\r\nx", "in an embedded subject"},
 	{'A', "Content-Type: message/rfc822\r\n\r\nSubject: con=?utf-8?Q?"
@@ -419,7 +423,7 @@ test_number(void)
 	buf_puts(&mail, "--b\r\n" ENCODED "--b--\r\n");
 	open_mail(&m, buf_text(&mail), mail.len);
 	check(holds(&m, 'B', B64) && !mail_text_is_valid(m.text) &&
-	    mail_text_count(m.text) <= MAIL_PARTS_MAX,
+	    mail_text_count(m.text) <= MAIL_LEAVES_MAX,
 	    "behind 20,000 the raw bytes are searched");
 	close_mail(&m);
 	buf_clear(&mail);
@@ -493,11 +497,9 @@ test_linear(void)
 static void
 test_no_copy(void)
 {
-	static const char *const heads[] = {TEXT,
-	    "Content-Type: text/plain; charset=us-ascii\r\n\r\n",
-	    "Content-Type: text/plain; charset=utf-8\r\n"
-	    "Content-Transfer-Encoding: 8bit\r\n\r\n",
-	    "Content-Type: text/plain; charset=iso-8859-1\r\n\r\n"};
+	static const char *const heads[] = {TEXT, CHARSET("us-ascii"),
+	    "Content-Transfer-Encoding: 8bit\r\n" CHARSET("utf-8"),
+	    CHARSET("iso-8859-1")};
 	bool same = true;
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
