@@ -260,7 +260,7 @@ log_report(const struct report *r, const struct message *m, int64_t began)
 	const char *entry;
 	struct buf line;
 
-	buf_init(&line, 4096);
+	buf_init(&line, 65536);
 	report_log_line(r, m, &line);
 	log_info("%s: %s delay=%lld.%03lld", m->queue_id, buf_text(&line),
 	    (long long)ms / 1000, (long long)ms % 1000);

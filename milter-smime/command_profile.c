@@ -158,8 +158,8 @@ milter_name(const char *listen)
 	return mem_strdup(listen);
 }
 
-#define BOUNCE_FILTER "error:5.7.1 not delivered: no way to protect it for " \
-    "this recipient; see the mail log of $myhostname"
+#define BOUNCE_FILTER "error:5.7.1 not delivered to this recipient, by " \
+    "policy; see the mail log of $myhostname"
 
 /*
  * Where recipients are checked, so that it holds for every message: what a

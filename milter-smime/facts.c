@@ -41,66 +41,91 @@ may_be_from(const struct facts_question *q, const char *pattern)
 	return false;
 }
 
-/*
- * A policy that protects holds when the envelope sender or the From
- * address matches; one that exempts (no profile, no filters), only when
- * both do.
- */
-static bool
-matches_sender(const struct facts_question *q,
+enum match { MATCH_NOT, MATCH_ONE, MATCH_BOTH };
+
+/* Do envelope sender and From address match? */
+static enum match
+match_senders(const struct facts_question *q,
     const struct mail_policy_settings *p)
 {
 	const struct strvec *patterns = &p->senders;
-	bool sender = matches(patterns, &q->m->sender);
+	bool sender, from = false;
 
-	if (p->profile == NULL && p->filters.n == 0)
-		return sender && q->from != NULL && matches(patterns, q->from);
-	if (sender || q->from != NULL)
-		return sender || matches(patterns, q->from);
-	for (size_t i = 0; i < patterns->n; i++)
-		if (may_be_from(q, patterns->v[i]))
-			return true;
-	return false;
+	if (patterns->n == 0)
+		return MATCH_BOTH;
+	sender = matches(patterns, &q->m->sender);
+	if (q->from != NULL)
+		from = matches(patterns, q->from);
+	else
+		for (size_t i = 0; i < patterns->n; i++)
+			from |= may_be_from(q, patterns->v[i]);
+	if (sender && from && q->from != NULL)
+		return MATCH_BOTH;
+	return sender || from ? MATCH_ONE : MATCH_NOT;
 }
 
-static const struct mail_policy_settings *
-find_policy(const struct facts_question *q, const struct mailaddr *recipient,
-    bool defaults, const char **name)
+/*
+ * A policy that protects holds when one of the two matches; one that
+ * exempts (no profile, no filters), only when both do.  *exact: both did.
+ */
+static bool
+holds(const struct facts_question *q, const struct mail_policy_settings *p,
+    const struct mailaddr *recipient, bool *exact)
+{
+	enum match match = match_senders(q, p);
+
+	*exact = match == MATCH_BOTH;
+	return (*exact || (match == MATCH_ONE &&
+	    (p->profile != NULL || p->filters.n > 0))) &&
+	    matches(&p->recipients, recipient);
+}
+
+static void
+set_profile(const struct facts_question *q, struct recipient_facts *r,
+    const char *profile)
+{
+	r->profile = profile;
+	r->settings = profile == NULL ? NULL : settings_find(q->settings,
+	    "sending-profile", profile);
+}
+
+/*
+ * The first policy that holds, of the defaults or of the others; once one
+ * with filters that does not exempt was found, only a profile is missing.
+ * True when all is found.
+ */
+static bool
+look_through(const struct facts_question *q, struct recipient_facts *r,
+    bool defaults)
 {
 	int direction = q->outgoing ? DIRECTION_OUTGOING : DIRECTION_INCOMING;
 
 	for (size_t i = 0; i < settings_count(q->settings, "mail-policy");
 	    i++) {
+		const char *name;
 		const struct mail_policy_settings *p = settings_at(
-		    q->settings, "mail-policy", i, name);
+		    q->settings, "mail-policy", i, &name);
+		bool exact;
 
-		if (is_default(*name) != defaults ||
-		    p->direction != direction)
+		if (is_default(name) != defaults ||
+		    p->direction != direction ||
+		    !holds(q, p, &r->to->address, &exact))
 			continue;
-		if (p->senders.n > 0 && !matches_sender(q, p))
-			continue;
-		if (matches(&p->recipients, recipient))
-			return p;
+		if (r->policy == NULL)
+			r->policy = name;
+		if (p->profile != NULL)
+			set_profile(q, r, p->profile);
+		if (p->profile != NULL || exact)
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 static void
 find_one(const struct facts_question *q, struct recipient_facts *r)
 {
-	const struct mail_policy_settings *p;
-	const char *name;
-
-	p = find_policy(q, &r->to->address, false, &name);
-	if (p == NULL)
-		p = find_policy(q, &r->to->address, true, &name);
-	if (p == NULL)
-		return;
-	r->policy = name;
-	r->profile = p->profile;
-	if (p->profile != NULL)
-		r->settings = settings_find(q->settings, "sending-profile",
-		    p->profile);
+	if (!look_through(q, r, false))
+		(void)look_through(q, r, true);
 }
 
 /* ---- keys ---- */
@@ -132,7 +157,7 @@ find_cert(const struct certs_rules *rules, struct recipient_facts *r,
 /* ---- recipients we cannot judge ---- */
 
 static bool
-any_profile(const struct facts_question *q)
+any_treatment(const struct facts_question *q)
 {
 	int direction = q->outgoing ? DIRECTION_OUTGOING : DIRECTION_INCOMING;
 
@@ -142,7 +167,8 @@ any_profile(const struct facts_question *q)
 		const struct mail_policy_settings *p = settings_at(
 		    q->settings, "mail-policy", i, &name);
 
-		if (p->direction == direction && p->profile != NULL)
+		if (p->direction == direction &&
+		    (p->profile != NULL || p->filters.n > 0))
 			return true;
 	}
 	return false;
@@ -157,7 +183,7 @@ bool
 facts_check_recipients(const struct facts_question *q, bool otherwise,
     struct error *err)
 {
-	if (!otherwise && !any_profile(q))
+	if (!otherwise && !any_treatment(q))
 		return true;
 	for (size_t i = 0; i < q->m->nrecipients; i++) {
 		const struct recipient *to = &q->m->recipients[i];
@@ -237,6 +263,17 @@ facts_question_close(struct facts_question *q)
 	strvec_clear(&q->named);
 }
 
+void
+facts_set_recipient(const struct facts_question *q,
+    struct recipient_facts *r, const struct recipient *to)
+{
+	r->to = to;
+	r->hidden = !is_named(&q->named, &to->address);
+	r->policy = NULL;
+	set_profile(q, r, NULL);
+	find_one(q, r);
+}
+
 struct recipient_facts *
 facts_add_recipient(const struct facts_question *q, struct plan_facts *f,
     const struct recipient *to)
@@ -249,9 +286,7 @@ facts_add_recipient(const struct facts_question *q, struct plan_facts *f,
 		    2 * f->nrecipients + 1, sizeof(*r));
 	r = &f->recipients[f->nrecipients++];
 	memset(r, 0, sizeof(*r));
-	r->to = to;
-	r->hidden = !is_named(&q->named, &to->address);
-	find_one(q, r);
+	facts_set_recipient(q, r, to);
 	return r;
 }
 

@@ -11,9 +11,10 @@
  * default-outgoing and default-incoming come last wherever they stand.
  * `senders` match when the envelope sender or the From address does: a
  * policy for example.com must not be missed because the envelope carries a
- * bounce address.  For a policy without profile and filters, which exempts,
- * both must match.  A From field that cannot be read counts as matching
- * wherever the pattern stands in it.
+ * bounce address.  A policy without profile exempts only when both match;
+ * where one does and it has filters, these hold, and the profile is the
+ * next policy's that has one and matches.  A From field that cannot be read
+ * counts as matching wherever the pattern stands in it.
  */
 
 #include <stdbool.h>
@@ -50,6 +51,10 @@ bool facts_check_recipients(const struct facts_question *q, bool otherwise,
  */
 struct recipient_facts *facts_add_recipient(const struct facts_question *q,
     struct plan_facts *f, const struct recipient *to);
+
+/* The same for one that stands there: another takes its place. */
+void facts_set_recipient(const struct facts_question *q,
+    struct recipient_facts *r, const struct recipient *to);
 
 /*
  * The certificates, for recipients whose profile encrypts.  False: TEMP, a

@@ -11,7 +11,8 @@
 #include "common/utf8.h"
 #include "header_text.h"
 
-#define TEXT_MAX (32 << 10)	/* of a text with its variables */
+#define TEXT_MAX (1 << 20) /* of a text with its variables */
+#define FIELD_MAX MESSAGE_MAX_HEADER_BYTES
 #define LOG_ENTRY_MAX 1000
 #define LOG_ENTRIES_MAX 100
 #define TAG_FIELD "X-Message-Tag"
@@ -21,6 +22,11 @@ struct source {
 	const struct filter *f;
 	struct filter_context *c;
 	const struct filter_state *s;
+	/*
+	 * The text goes to who sent the message, who may not be who wrote
+	 * what we decrypted: nothing of that, then.
+	 */
+	bool to_sender;
 	/* While a header text is edited: */
 	const char *text;
 	struct regex_match match;
@@ -67,21 +73,39 @@ put_recipients(struct buf *out, const struct filter_context *c)
 	}
 }
 
-static void
-put_field(struct buf *out, const struct filter_state *s, const char *name)
+static bool
+is_hidden(const struct source *from)
 {
-	const struct field *field = fields_find(&s->header, name, 0);
-
-	if (field != NULL)
-		header_text_decode(field->value, strlen(field->value), out);
+	return from->to_sender && from->c->decrypted;
 }
 
 static void
-put_all_fields(struct buf *out, const struct filter_state *s)
+put_field(struct buf *out, const struct source *from, const char *name)
 {
-	for (size_t i = 0; i < s->header.n; i++)
-		buf_printf(out, "%s:%s\n", s->header.v[i].name,
-		    s->header.v[i].value);
+	const struct field *field = fields_find(&from->s->header, name, 0);
+	const struct header *h = message_header(from->c->m, name, 0);
+	const char *value = field == NULL ? NULL : field->value;
+
+	if (is_hidden(from))
+		value = h == NULL ? NULL : h->value;
+	if (value != NULL)
+		header_text_decode(value, strlen(value), out);
+}
+
+static void
+put_all_fields(struct buf *out, const struct source *from)
+{
+	const struct message *m = from->c->m;
+	const struct fields *header = &from->s->header;
+
+	if (is_hidden(from))
+		for (size_t i = 0; i < m->nheaders; i++)
+			buf_printf(out, "%s:%s\n", m->headers[i].name,
+			    m->headers[i].value);
+	else
+		for (size_t i = 0; i < header->n; i++)
+			buf_printf(out, "%s:%s\n", header->v[i].name,
+			    header->v[i].value);
 }
 
 static void
@@ -145,7 +169,7 @@ put_variable(void *context, enum filter_variable v, const char *name,
 
 	switch (v) {
 	case VARIABLE_ALL_HEADERS:
-		put_all_fields(out, from->s);
+		put_all_fields(out, from);
 		break;
 	case VARIABLE_BODY_SIZE:
 		buf_printf(out, "%zu", filter_message_size(c->m));
@@ -168,7 +192,8 @@ put_variable(void *context, enum filter_variable v, const char *name,
 	case VARIABLE_FILE_NAMES:
 	case VARIABLE_FILE_SIZES:
 	case VARIABLE_FILE_TYPES:
-		put_attachments(out, v, c);
+		if (!is_hidden(from))
+			put_attachments(out, v, c);
 		break;
 	case VARIABLE_FILTER_NAME:
 		buf_puts(out, from->f->name);
@@ -177,13 +202,14 @@ put_variable(void *context, enum filter_variable v, const char *name,
 		buf_puts(out, or_unknown(c->flow->group));
 		break;
 	case VARIABLE_HEADER:
-		put_field(out, from->s, name);
+		put_field(out, from, name);
 		break;
 	case VARIABLE_HOSTNAME:
 		buf_puts(out, c->hostname);
 		break;
 	case VARIABLE_MATCHED_CONTENT:
-		buf_puts(out, c->matched);
+		if (!is_hidden(from))
+			buf_puts(out, c->matched);
 		break;
 	case VARIABLE_MID:
 		buf_puts(out, c->m->queue_id);
@@ -201,7 +227,7 @@ put_variable(void *context, enum filter_variable v, const char *name,
 		buf_puts(out, c->m->client_address);
 		break;
 	case VARIABLE_SUBJECT:
-		put_field(out, from->s, "Subject");
+		put_field(out, from, "Subject");
 		break;
 	}
 }
@@ -236,7 +262,7 @@ encode(const char *name, const char *text)
 {
 	struct buf value;
 
-	buf_init(&value, 4 * TEXT_MAX);
+	buf_init(&value, 4 * FIELD_MAX);
 	header_text_encode(text, strlen(text), strlen(name), &value);
 	return buf_take(&value);
 }
@@ -371,8 +397,8 @@ replace_all(const struct filter_action *a, struct source *from,
 	}
 	if (at < text->len)
 		buf_append(out, from->text + at, text->len - at);
-	return !out->overflow || error_perm(err, "the edited text is longer "
-	    "than %d bytes", TEXT_MAX);
+	return (!out->overflow && !text->overflow) || error_perm(err,
+	    "the edited text is longer than %zu bytes", out->max);
 }
 
 static bool
@@ -383,8 +409,8 @@ edit_header(const struct filter_action *a, struct source *from,
 	size_t count;
 	bool ok = true;
 
-	buf_init(&text, TEXT_MAX);
-	buf_init(&edited, TEXT_MAX);
+	buf_init(&text, 4 * FIELD_MAX);
+	buf_init(&edited, 4 * FIELD_MAX);
 	for (size_t i = 0; ok && i < s->header.n; i++) {
 		const struct field *field = &s->header.v[i];
 		char *value;
@@ -425,7 +451,7 @@ add_recipient(struct filter_mail *mail, const char *address)
 		mail->nto++;
 }
 
-/* One address, or what $EnvelopeRecipients gives: several, by commas. */
+/* One address, or all recipients. */
 static void
 add_recipients(struct filter_mail *mail, const struct filter_text *t,
     struct source *from)
@@ -433,16 +459,20 @@ add_recipients(struct filter_mail *mail, const struct filter_text *t,
 	const struct filter_context *c = from->c;
 	char *address;
 
-	if (!filter_text_is_variable(t, VARIABLE_ENVELOPE_RECIPIENTS)) {
+	mail->discreet = filter_text_is_variable(t,
+	    VARIABLE_ENVELOPE_RECIPIENTS);
+	if (!mail->discreet) {
 		address = expand(t, from);
 		add_recipient(mail, address);
 		free(address);
-		return;
 	}
 	for (size_t i = 0; i < c->nto; i++) {
 		address = filter_address(c->to[i]->text,
 		    &c->to[i]->address);
-		add_recipient(mail, address);
+		if (mail->discreet)
+			add_recipient(mail, address);
+		else
+			strvec_add(&mail->about, address);
 		free(address);
 	}
 }
@@ -454,34 +484,49 @@ ask_for_mail(const struct filter_action *a, struct source *from,
 {
 	struct filter_mail *mail = mem_alloc(sizeof(*mail));
 
+	from->to_sender = filter_text_is_variable(a->texts[0],
+	    VARIABLE_ENVELOPE_FROM);
 	mail->filter = from->f->name;
 	mail->subject = expand(a->texts[1], from);
 	mail->sender = expand(a->texts[2], from);
 	add_recipients(mail, a->texts[0], from);
 	filter_mail_free(slot);
-	if (mail->nto == 0)
+	/* A copy of what was inside is not for who sent it to us. */
+	if (mail->nto == 0 || (a->kind == ACTION_BCC && is_hidden(from)))
 		filter_mail_free(&mail);
 	*slot = mail;
 }
 
-static bool
+/* Nobody is told of a copy, not even that it could not be delivered. */
+static void
+ask_for_copy(const struct filter_action *a, struct source *from,
+    struct filter_state *s)
+{
+	ask_for_mail(a, from, &s->bcc);
+	for (size_t i = 0; s->bcc != NULL && s->bcc->sender == NULL &&
+	    i < s->bcc->nto; i++) {
+		free(s->bcc->to[i].parameters);
+		s->bcc->to[i].parameters = mem_strdup("NOTIFY=NEVER");
+	}
+}
+
+/* The null sender is nobody's address: the recipients stay. */
+static void
 set_alternative(const struct filter_action *a, struct source *from,
-    struct filter_state *s, struct error *err)
+    struct filter_state *s)
 {
 	char *address = expand(a->texts[0], from);
 	struct recipient to;
-	bool ok = filter_recipient_set(&to, address) ||
-	    error_perm(err, "\"%.100s\" is no address", address);
+	bool usable = filter_recipient_set(&to, address);
 
 	free(address);
-	if (!ok)
-		return false;
+	if (!usable)
+		return;
 	if (s->alternative == NULL)
 		s->alternative = mem_alloc(sizeof(*s->alternative));
 	else
 		filter_recipient_clear(s->alternative);
 	*s->alternative = to;
-	return true;
 }
 
 static void
@@ -494,11 +539,15 @@ log_entry(struct filter_state *s, const struct filter *f, const char *text)
 	buf_init(&line, 4 * LOG_ENTRY_MAX + 200);
 	buf_printf(&line, "filter=%s entry=\"", f->name);
 	log_escape(&line, text, strnlen(text, LOG_ENTRY_MAX));
+	/* Only we end a value. */
+	for (char *p = strchr(line.data, '"') + 1; *p != '\0'; p++)
+		if (*p == '"')
+			*p = '\'';
 	buf_puts(&line, "\"");
 	strvec_take(&s->log, buf_take(&line));
 }
 
-/* Why: what was found in the text, or what is wrong with S/MIME. */
+/* Why: what is wrong with S/MIME.  Never text of the message. */
 static void
 quarantine(struct filter_state *s, const struct filter *f,
     const struct filter_context *c, const char *name)
@@ -507,10 +556,7 @@ quarantine(struct filter_state *s, const struct filter *f,
 	s->quarantined_by = f->name;
 	free(s->quarantine_reason);
 	s->quarantine_reason = NULL;
-	if (c->matched[0] != '\0')
-		s->quarantine_reason = mem_printf("found \"%s\"",
-		    c->matched);
-	else if (c->verdict->reason[0] != '\0')
+	if (c->verdict->reason[0] != '\0')
 		s->quarantine_reason = mem_strdup(c->verdict->reason);
 }
 
@@ -542,6 +588,7 @@ filter_act(const struct filter *f, const struct filter_action *a,
 		end(s, FILTER_DROPPED, f);
 		break;
 	case ACTION_BOUNCE:
+		from.to_sender = true;
 		free(s->reply);
 		s->reply = expand(a->texts[0], &from);
 		end(s, FILTER_BOUNCED, f);
@@ -580,10 +627,10 @@ filter_act(const struct filter *f, const struct filter_action *a,
 		ask_for_mail(a, &from, &s->notify);
 		break;
 	case ACTION_BCC:
-		ask_for_mail(a, &from, &s->bcc);
+		ask_for_copy(a, &from, s);
 		break;
 	case ACTION_ALT_RCPT_TO:
-		ok = set_alternative(a, &from, s, err);
+		set_alternative(a, &from, s);
 		break;
 	case ACTION_NO_OP:
 		break;

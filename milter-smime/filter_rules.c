@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include <openssl/rand.h>
 
@@ -11,6 +12,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "header_text.h"
+#include "visible_text.h"
 
 #define FIELD_MAX (256 << 10) /* of one decoded header field */
 
@@ -60,6 +62,30 @@ struct question {
 	bool found; /* what the rule looks for, whatever its operator */
 };
 
+/* Of all searches of the message: one is bounded, but may be of many. */
+static bool
+has_time(struct question *q)
+{
+	struct timespec t;
+	int64_t now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	if (q->c->cpu_end == 0)
+		q->c->cpu_end = now + FILTER_MAX_SECONDS * 1000;
+	return now < q->c->cpu_end || error_temp(q->err, "all searches of "
+	    "this message take more than %d s", FILTER_MAX_SECONDS);
+}
+
+/* Who is in the envelope is no content. */
+static bool
+is_of_envelope(enum filter_rule_kind kind)
+{
+	return kind == RULE_MAIL_FROM || kind == RULE_RCPT_TO ||
+	    kind == RULE_SENDERGROUP || kind == RULE_RECV_LISTENER ||
+	    kind == RULE_AUTHENTICATED;
+}
+
 /* Does the rule's expression match? Remembers what did. */
 static bool
 match(struct question *q, const char *p, size_t n)
@@ -70,9 +96,12 @@ match(struct question *q, const char *p, size_t n)
 
 	if (q->found)
 		return true;
-	if (!regex_find(q->rule->regex, p, n, 0, &found, &m, q->err))
+	if (!has_time(q) ||
+	    !regex_find(q->rule->regex, p, n, 0, &found, &m, q->err))
 		return false;
-	if (found) {
+	if (found && is_of_envelope(q->rule->kind)) {
+		q->found = true;
+	} else if (found) {
 		len = m.groups[0].len < FILTER_MAX_MATCHED ?
 		    m.groups[0].len : FILTER_MAX_MATCHED;
 		memcpy(q->c->matched, p + m.groups[0].off, len);
@@ -136,6 +165,22 @@ match_recipients(struct question *q)
 	return true;
 }
 
+/* With and without characters that nobody sees. */
+static bool
+match_seen(struct question *q, const struct buf *text)
+{
+	struct buf visible;
+	bool ok = match(q, buf_text(text), text->len);
+
+	if (!ok || q->found || visible_text_is_all(buf_text(text), text->len))
+		return ok;
+	buf_init(&visible, text->len);
+	visible_text_append(buf_text(text), text->len, &visible);
+	ok = match(q, buf_text(&visible), visible.len);
+	buf_clear(&visible);
+	return ok;
+}
+
 static bool
 match_fields(struct question *q, const char *name)
 {
@@ -152,7 +197,7 @@ match_fields(struct question *q, const char *name)
 		}
 		buf_reset(&text);
 		header_text_decode(field->value, strlen(field->value), &text);
-		ok = match(q, buf_text(&text), text.len);
+		ok = match_seen(q, &text);
 		/* What was too long to decode is searched as it is. */
 		if (ok && text.overflow)
 			ok = match_text(q, field->value);
@@ -214,6 +259,18 @@ match_certificates(struct question *q)
 
 /* ---- text ---- */
 
+/*
+ * Nothing found: was all of it searched?  Who hides text beyond what we
+ * read must not pass for somebody without.
+ */
+static bool
+is_complete(struct question *q, const struct mail_text *t)
+{
+	return q->found || !mail_text_is_limited(t) || error_perm(q->err,
+	    "the message has too many or too deeply nested parts to be "
+	    "searched completely");
+}
+
 static bool
 is_searched(enum filter_rule_kind kind, const struct mail_part *part)
 {
@@ -251,7 +308,7 @@ count_matches(struct question *q, struct readings *r, size_t enough,
 
 	*most = 0;
 	while (*most < enough && next_reading(r, &p, &n)) {
-		if (!regex_count(q->rule->regex, p, n, enough, &found,
+		if (!has_time(q) || !regex_count(q->rule->regex, p, n, enough, &found,
 		    q->err))
 			return false;
 		if (found > *most)
@@ -302,7 +359,7 @@ search_text(struct question *q)
 		total += found;
 		q->found = total >= rule->threshold;
 	}
-	return t != NULL;
+	return t != NULL && is_complete(q, t);
 }
 
 /* A part may have several names, as readers may understand them. */
@@ -328,7 +385,7 @@ match_attachments(struct question *q)
 		if (part->attachment && !match_part(q, part))
 			return false;
 	}
-	return t != NULL;
+	return t != NULL && is_complete(q, t);
 }
 
 static bool
@@ -350,8 +407,8 @@ is_encrypted(struct question *q)
 	if (q->found)
 		return true;
 	t = filter_context_text(q->c, q->err);
-	q->found = t != NULL && mail_text_has_encrypted(t);
-	return t != NULL;
+	return t != NULL && mail_text_has_encrypted(t, &q->found, q->err) &&
+	    is_complete(q, t);
 }
 
 /* ---- numbers ---- */

@@ -20,6 +20,8 @@
 #include "verdict.h"
 
 #define FILTER_MAX_MATCHED 200 /* bytes kept for $MatchedContent */
+/* CPU time that all searches of one message may take together. */
+#define FILTER_MAX_SECONDS 60
 
 /* The message; borrowed, but for what is made on the way. */
 struct filter_context {
@@ -28,6 +30,7 @@ struct filter_context {
 	const struct verdict *verdict;
 	bool is_signed;	   /* S/MIME, outermost or further in */
 	bool is_encrypted; /* and not opened by us */
+	bool decrypted; /* the sender may not be who wrote what was inside */
 	const struct entity *content; /* inside what was opened */
 	const char *no_content; /* why there is none; else NULL */
 	const struct spool_place *place;
@@ -37,6 +40,7 @@ struct filter_context {
 	size_t nto;
 	struct mail_text *text; /* of content; made when first asked for */
 	char matched[FILTER_MAX_MATCHED + 1]; /* by the last regex that did */
+	int64_t cpu_end; /* milliseconds of this thread; 0: not begun */
 };
 
 void filter_context_clear(struct filter_context *c);

@@ -75,6 +75,7 @@ filter_mail_free(struct filter_mail **mp)
 	for (size_t i = 0; i < mail->nto; i++)
 		filter_recipient_clear(&mail->to[i]);
 	free(mail->to);
+	strvec_clear(&mail->about);
 	free(mail->subject);
 	free(mail->sender);
 	free(mail);

@@ -33,16 +33,23 @@ struct filter_mail {
 	char *subject; /* NULL: bcc keeps the message's, notify has its own */
 	char *sender;  /* envelope, without brackets; NULL: default */
 	const char *filter;
+	/*
+	 * To $EnvelopeRecipients: nobody is told who else got the message.
+	 * Otherwise `about` are the recipients it is about.
+	 */
+	bool discreet;
+	struct strvec about;
 };
 
 struct filter_state {
+	const char *policy; /* whose filters; NULL: the message's */
 	struct fields header;
 	enum filter_end end;
 	const char *ended_by;
 	char *reply;	     /* of FILTER_BOUNCED */
 	const char *profile; /* to be sent with; NULL: not asked for */
 	const char *quarantine, *quarantined_by; /* its name, the filter */
-	char *quarantine_reason; /* NULL: not said */
+	char *quarantine_reason; /* what is wrong with S/MIME; or NULL */
 	struct recipient *alternative; /* instead of the recipients */
 	struct filter_mail *notify, *bcc;
 	struct strvec matched; /* names of filters that took an action */

@@ -74,12 +74,19 @@ struct group {
 	size_t n;
 };
 
+/* The policy's, and no filters of it have run yet. */
+static bool
+is_of(const struct recipient_facts *r, const char *policy)
+{
+	return r->policy == policy && r->filters == NULL;
+}
+
 static void
 gather(struct group *g, const struct plan_facts *facts, const char *policy)
 {
 	g->to = mem_array(facts->nrecipients, sizeof(*g->to));
 	for (size_t i = 0; i < facts->nrecipients; i++)
-		if (facts->recipients[i].policy == policy)
+		if (is_of(&facts->recipients[i], policy))
 			g->to[g->n++] = facts->recipients[i].to;
 }
 
@@ -89,14 +96,15 @@ gather(struct group *g, const struct plan_facts *facts, const char *policy)
  * a delivery with others.
  */
 static bool
-run_policy(struct filtering *f, const struct strvec *names,
-    const struct group *g, const struct filter_state **result,
-    struct error *err)
+run_policy(struct filtering *f, const char *policy,
+    const struct strvec *names, const struct group *g,
+    const struct filter_state **result, struct error *err)
 {
 	struct filter_state *s = mem_alloc(sizeof(*s));
 	bool ok = true;
 
 	filter_state_continue(s, &f->message);
+	s->policy = policy;
 	f->context.to = g->to;
 	f->context.nto = g->n;
 	for (size_t i = 0; ok && i < names->n; i++)
@@ -110,10 +118,13 @@ run_policy(struct filtering *f, const struct strvec *names,
 	return ok;
 }
 
-/* All of the policy's recipients become one. */
+/*
+ * All recipients whose filters left s become one: to whom the mail goes is
+ * by the profile of that address's own policy.
+ */
 static void
-replace_recipients(struct plan_facts *facts, const char *policy,
-    const struct recipient *to)
+replace_recipients(const struct facts_question *q, struct plan_facts *facts,
+    const struct filter_state *s)
 {
 	size_t kept = 0;
 	bool done = false;
@@ -121,11 +132,10 @@ replace_recipients(struct plan_facts *facts, const char *policy,
 	for (size_t i = 0; i < facts->nrecipients; i++) {
 		struct recipient_facts *r = &facts->recipients[i];
 
-		if (r->policy == policy && done)
+		if (r->filters == s && done)
 			continue;
-		if (r->policy == policy) {
-			r->to = to;
-			r->hidden = true;
+		if (r->filters == s) {
+			facts_set_recipient(q, r, s->alternative);
 			done = true;
 		}
 		facts->recipients[kept++] = *r;
@@ -155,13 +165,15 @@ apply_policy(struct filtering *f, const struct facts_question *q,
 	gather(&g, facts, policy);
 	if (settings != NULL && settings->filters.n > 0 &&
 	    !is_final(&f->message))
-		ok = run_policy(f, &settings->filters, &g, &s, err);
+		ok = run_policy(f, policy, &settings->filters, &g, &s, err);
+	f->context.to = f->to;
+	f->context.nto = f->nto;
 	free(g.to);
 	for (size_t n = i; n < facts->nrecipients; n++)
-		if (facts->recipients[n].policy == policy)
+		if (is_of(&facts->recipients[n], policy))
 			facts->recipients[n].filters = s;
 	if (ok && s != &f->message && s->alternative != NULL)
-		replace_recipients(facts, policy, s->alternative);
+		replace_recipients(q, facts, s);
 	return ok;
 }
 

@@ -73,12 +73,24 @@ claim_all(const struct settings *s, struct filter_program *p,
 /* ---- what may they do? ---- */
 
 static void
+look_at_expr(struct filter_program *p, const struct filter_expr *e)
+{
+	if (e == NULL)
+		return;
+	look_at_expr(p, e->left);
+	look_at_expr(p, e->right);
+	if (e->kind == EXPR_RULE && e->rule.kind == RULE_RCPT_TO)
+		p->asks_recipients = true;
+}
+
+static void
 look_at_block(struct filter_program *p, const struct filter_block *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		const struct filter_statement *s = &b->v[i];
 
 		if (s->is_if) {
+			look_at_expr(p, s->condition);
 			look_at_block(p, s->then);
 			if (s->otherwise != NULL)
 				look_at_block(p, s->otherwise);

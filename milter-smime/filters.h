@@ -23,6 +23,7 @@ struct filter_program {
 	bool *of_policy; /* set.v[i] is a policy's, so no message filter */
 	bool protects;	  /* an active one may sign or encrypt */
 	bool quarantines; /* an active one may quarantine */
+	bool asks_recipients; /* an active one has a rule about them */
 };
 
 struct filters;

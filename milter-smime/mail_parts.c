@@ -62,6 +62,7 @@ may_read(struct finder *f, size_t n)
 {
 	if (!f->ok || f->level >= MAIL_PARTS_MAX_LEVEL || n > f->again) {
 		f->m->sound = false;
+		f->m->limited = true;
 		return false;
 	}
 	f->again -= n;
@@ -699,6 +700,7 @@ read_entity(struct finder *f, const struct part *all)
 			end_node(f, &t, open[--nopen], all);
 	}
 	f->m->sound &= !t.m.limited && !t.m.loose && !t.bare_cr;
+	f->m->limited |= t.m.limited;
 	read_entity_again(f, all, &t);
 	free(t.end);
 	free(t.embedded);

@@ -42,6 +42,7 @@
 struct mail_parts {
 	struct mail_leaves leaves; /* in order of appearance */
 	bool sound;	/* all that mail_text_is_valid() says of structure */
+	bool limited;	/* a limit was reached */
 	bool encrypted; /* there is a multipart/encrypted */
 	struct pieces kept;
 };

@@ -301,8 +301,10 @@ mail_text_content(struct mail_text *t, size_t i, const char **p, size_t *n,
 			return false;
 		}
 		c->made = true;
-		if (k.full)
+		if (k.full) {
 			t->parts.sound = false;
+			t->parts.limited = true;
+		}
 	}
 	*p = c->text.n == 0 ? "" : c->text.v[0].data;
 	*n = c->text.len;
@@ -422,35 +424,44 @@ has_pgp_armour(const char *p, size_t n)
 	return false;
 }
 
+/* *says it, or not; false: it cannot be decoded now. */
 static bool
-says_encrypted(struct mail_text *t, size_t i)
+says_encrypted(struct mail_text *t, size_t i, bool *says, struct error *err)
 {
 	const struct mail_leaf *leaf = &t->parts.leaves.v[i];
 	const char *type = leaf->type, *p;
 	bool octets = strcmp(type, "application/octet-stream") == 0;
-	struct error err = {0};
+	bool cms, armour;
 	size_t n;
 
-	if (strcmp(type, "application/pgp-encrypted") == 0 ||
-	    has_name_ending(leaf, ".pgp") || has_name_ending(leaf, ".gpg"))
-		return true;
-	if (strcmp(type, "application/pkcs7-mime") == 0 ||
+	*says = strcmp(type, "application/pgp-encrypted") == 0 ||
+	    has_name_ending(leaf, ".pgp") || has_name_ending(leaf, ".gpg");
+	cms = strcmp(type, "application/pkcs7-mime") == 0 ||
 	    strcmp(type, "application/x-pkcs7-mime") == 0 ||
-	    (octets && has_name_ending(leaf, ".p7m")))
-		return mail_text_content(t, i, &p, &n, &err) &&
-		    is_envelope(p, n);
-	if (leaf->kind == MAIL_LEAF_BYTES && !has_name_ending(leaf, ".asc") &&
-	    strcmp(type, "application/pgp") != 0)
+	    (octets && has_name_ending(leaf, ".p7m"));
+	armour = leaf->kind != MAIL_LEAF_BYTES ||
+	    has_name_ending(leaf, ".asc") ||
+	    strcmp(type, "application/pgp") == 0;
+	if (*says || (!cms && !armour))
+		return true;
+	if (!mail_text_content(t, i, &p, &n, err))
 		return false;
-	return mail_text_content(t, i, &p, &n, &err) && has_pgp_armour(p, n);
+	*says = cms ? is_envelope(p, n) : has_pgp_armour(p, n);
+	return true;
 }
 
 bool
-mail_text_has_encrypted(struct mail_text *t)
+mail_text_is_limited(const struct mail_text *t)
 {
-	bool found = t->parts.encrypted;
+	return t->parts.limited || t->parts.leaves.full;
+}
 
-	for (size_t i = 0; i < t->parts.leaves.n && !found; i++)
-		found = says_encrypted(t, i);
-	return found;
+bool
+mail_text_has_encrypted(struct mail_text *t, bool *found, struct error *err)
+{
+	*found = t->parts.encrypted;
+	for (size_t i = 0; i < t->parts.leaves.n && !*found; i++)
+		if (!says_encrypted(t, i, found, err))
+			return false;
+	return true;
 }

@@ -68,9 +68,16 @@ bool mail_text_content(struct mail_text *t, size_t i, const char **p,
 bool mail_text_is_valid(struct mail_text *t);
 
 /*
- * Parts that say they are encrypted (PGP/MIME, S/MIME, inline PGP)?  A
- * part that cannot be decoded for want of room does not say so.
+ * Was a limit reached, so far: is there text that some reader may see and
+ * that is only there as raw bytes, or not at all?
  */
-bool mail_text_has_encrypted(struct mail_text *t);
+bool mail_text_is_limited(const struct mail_text *t);
+
+/*
+ * Are there parts that say they are encrypted (PGP/MIME, S/MIME, inline
+ * PGP)?  False: TEMP, no room.
+ */
+bool mail_text_has_encrypted(struct mail_text *t, bool *found,
+    struct error *err) __attribute__((warn_unused_result));
 
 #endif

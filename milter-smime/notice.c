@@ -52,8 +52,10 @@ add_fields(struct message *m, const struct filter_mail *mail,
 		add(m, "From", " <%s>", names->from);
 	else
 		add(m, "From", " <MAILER-DAEMON@%s>", names->hostname);
-	for (size_t i = 0; i < mail->nto; i++) {
-		char *to = mailaddr_format(&mail->to[i].address);
+	if (mail->discreet) {
+		add(m, "To", " undisclosed-recipients:;");
+	} else {
+		char *to = mailaddr_format(&mail->to[0].address);
 
 		add(m, "To", " <%s>", to);
 		free(to);
@@ -80,11 +82,11 @@ put_line(struct buf *out, const char *what, const char *text)
 
 /* A field on as many lines as it has. */
 static void
-put_field(struct buf *out, const struct field *field)
+put_field(struct buf *out, const struct header *h)
 {
-	const char *p = field->value;
+	const char *p = h->value;
 
-	buf_printf(out, "%s:", field->name);
+	buf_printf(out, "%s:", h->name);
 	for (size_t n; n = strcspn(p, "\n"), true; p += n + 1) {
 		log_escape(out, p, n);
 		buf_puts(out, "\r\n");
@@ -95,36 +97,34 @@ put_field(struct buf *out, const struct field *field)
 
 static void
 put_text(struct buf *out, const struct filter_mail *mail,
-    const struct filter_state *s, const struct message *about,
-    const struct notice_names *names)
+    const struct message *about, const struct notice_names *names)
 {
 	buf_printf(out, "A message matched filter %s on %s.\r\n\r\n",
 	    mail->filter, names->hostname);
 	put_line(out, "Queue id:", about->queue_id);
 	put_line(out, "Client:", about->client_address);
 	put_line(out, "Sender:", about->sender_text);
-	for (size_t i = 0; i < about->nrecipients && i < RECIPIENTS_SHOWN;
-	    i++)
-		put_line(out, "Recipient:", about->recipients[i].text);
-	if (about->nrecipients > RECIPIENTS_SHOWN)
+	for (size_t i = 0; i < mail->about.n && i < RECIPIENTS_SHOWN; i++)
+		put_line(out, "Recipient:", mail->about.v[i]);
+	if (mail->about.n > RECIPIENTS_SHOWN)
 		buf_printf(out, "and %zu more\r\n",
-		    about->nrecipients - RECIPIENTS_SHOWN);
+		    mail->about.n - RECIPIENTS_SHOWN);
 	buf_puts(out, "\r\nIts header:\r\n\r\n");
-	for (size_t i = 0; i < s->header.n; i++)
-		put_field(out, &s->header.v[i]);
+	for (size_t i = 0; i < about->nheaders; i++)
+		put_field(out, &about->headers[i]);
 }
 
 struct message *
-notice_make(const struct filter_mail *mail, const struct filter_state *s,
-    const struct message *about, const struct notice_names *names,
-    const struct spool_place *place, struct error *err)
+notice_make(const struct filter_mail *mail, const struct message *about,
+    const struct notice_names *names, const struct spool_place *place,
+    struct error *err)
 {
 	struct message *m = message_new(place);
 	struct buf text;
 
 	buf_init(&text, TEXT_MAX);
 	add_fields(m, mail, about, names);
-	put_text(&text, mail, s, about, names);
+	put_text(&text, mail, about, names);
 	if (!quoted_printable_encode(buf_text(&text), text.len, m->body,
 	    err) || !spool_finish(m->body, err))
 		message_free(&m);

@@ -4,8 +4,9 @@
 
 /*
  * The message that tells somebody about another one (filter action
- * notify): which filter matched, the envelope, the header.  What strangers
- * wrote stands in its body as text and nowhere else, but for the subject.
+ * notify): which filter matched, the envelope, the header as it came (not
+ * what was hidden inside).  What strangers wrote stands in its body as text
+ * and nowhere else, but for the subject.
  */
 
 #include "common/error.h"
@@ -19,8 +20,7 @@ struct notice_names {
 
 /* A message of our own; NULL: TEMP, no room. */
 struct message *notice_make(const struct filter_mail *mail,
-    const struct filter_state *s, const struct message *about,
-    const struct notice_names *names, const struct spool_place *place,
-    struct error *err);
+    const struct message *about, const struct notice_names *names,
+    const struct spool_place *place, struct error *err);
 
 #endif

@@ -121,8 +121,22 @@ fill_context(const struct run *run, struct filter_context *c)
 	c->is_encrypted = r->facts.is_encrypted;
 	c->content = &r->layers.innermost;
 	c->no_content = no_entity(run);
+	if (c->no_content == NULL && r->layers.n == LAYERS_MAX)
+		c->no_content = "too many S/MIME layers";
+	c->decrypted = r->facts.verify && r->facts.decrypted;
 	c->place = &run->g->place;
 	c->hostname = run->g->common->hostname;
+}
+
+/* Names and rules of filters are for our log; false, as the failure was. */
+static bool
+hide_filters(const struct run *run, struct error *err)
+{
+	if (err->kind != ERROR_PERM)
+		return false;
+	log_warning("%s: %s", run->m->queue_id, err->text);
+	return error_perm(err, "this server's filters cannot judge the "
+	    "message");
 }
 
 static bool
@@ -148,12 +162,14 @@ find_facts(struct run *run, struct error *err)
 	describe(run, &r->facts);
 	fill_context(run, &f->context);
 	facts_question_open(&q);
-	ok = facts_check_recipients(&q, f->program->protects, err) &&
+	ok = facts_check_recipients(&q, f->program->protects ||
+	    f->program->asks_recipients, err) &&
 	    prepare_header(run, &f->message.header, err) &&
-	    filtering_run_message(f, err);
+	    (filtering_run_message(f, err) || hide_filters(run, err));
 	for (size_t i = 0; ok && i < f->nto; i++)
 		facts_add_recipient(&q, &r->facts, f->to[i]);
-	ok = ok && filtering_run_policies(f, &q, &r->facts, err) &&
+	ok = ok && (filtering_run_policies(f, &q, &r->facts, err) ||
+	    hide_filters(run, err)) &&
 	    facts_find_keys(&rules, &r->facts, err);
 	facts_question_close(&q);
 	return ok;
@@ -212,6 +228,8 @@ compose_all(struct run *run, struct error *err)
 			return false;
 		if (d->disposition == DISPOSITION_DROP) {
 			outcome_clear(&copy->outcome);
+			free(copy->certificate);
+			memset(copy, 0, sizeof(*copy));
 			r->ncopies--;
 		}
 	}
@@ -240,8 +258,9 @@ make_notices(struct run *run, struct error *err)
 		if (s->notify == NULL)
 			continue;
 		n->mail = s->notify;
-		n->m = notice_make(s->notify, s, run->m, &names,
-		    &run->g->place, err);
+		n->policy = s->policy;
+		n->m = notice_make(s->notify, run->m, &names, &run->g->place,
+		    err);
 		if (n->m == NULL)
 			return false;
 		r->nnotices++;

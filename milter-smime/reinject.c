@@ -137,7 +137,7 @@ hash_message(const struct message *m)
 
 static char *
 mark_path(const struct reinjector *r, const EVP_MD_CTX *of_message,
-    const struct parcel *p)
+    const struct parcel *p, size_t number)
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *md = start_hash();
@@ -149,6 +149,7 @@ mark_path(const struct reinjector *r, const EVP_MD_CTX *of_message,
 	for (size_t i = 0; i < p->nrecipients; i++)
 		feed_text(md, p->recipients[i]->text);
 	feed_text(md, p->treatment);
+	feed(md, &number, sizeof(number));
 	EVP_DigestFinal_ex(md, hash, &n);
 	EVP_MD_CTX_free(md);
 	for (unsigned i = 0; i < n; i++)
@@ -476,7 +477,8 @@ parcel_of_copy(const struct report *report, const struct message *m,
 		    sizeof(*p->recipients)),
 		.nrecipients = d->nrecipients,
 		.disposition = d->disposition,
-		.treatment = mem_printf("%s %s %s %s",
+		.treatment = mem_printf("%s %s %s %s %s",
+		    s->policy == NULL ? "" : s->policy,
 		    d->profile == NULL ? "" : d->profile,
 		    disposition_name(d->disposition),
 		    d->disposition == DISPOSITION_HOLD ? s->quarantine : "",
@@ -501,7 +503,8 @@ parcel_of_notice(const struct notice *n, struct outcome *outcome,
 		.parameters = "",
 		.recipients = mem_array(n->mail->nto, sizeof(*p->recipients)),
 		.nrecipients = n->mail->nto,
-		.treatment = mem_printf("notice %s", n->mail->filter),
+		.treatment = mem_printf("notice %s %s", n->policy == NULL ?
+		    "" : n->policy, n->mail->filter),
 	};
 	for (size_t i = 0; i < n->mail->nto; i++)
 		p->recipients[i] = &n->mail->to[i];
@@ -549,8 +552,15 @@ hand_over(struct trip *t, const struct parcel *p, struct error *err)
 static bool
 send_once(struct trip *t, const struct parcel *p, struct error *err)
 {
-	char *path = mark_path(t->r, t->hash, p);
-	bool ok = claim(t->r, path, err);
+	char *path = mark_path(t->r, t->hash, p, 0);
+	bool ok;
+
+	/* Another of this message that is like it has a mark of its own. */
+	for (size_t n = 1; strvec_has(t->claimed, path); n++) {
+		free(path);
+		path = mark_path(t->r, t->hash, p, n);
+	}
+	ok = claim(t->r, path, err);
 
 	if (ok)
 		strvec_add(t->claimed, path);

@@ -30,6 +30,7 @@ struct copy {
 /* A message of our own about this one. */
 struct notice {
 	const struct filter_mail *mail;
+	const char *policy; /* whose filter asks for it; NULL: none's */
 	struct message *m;
 };
 

@@ -87,7 +87,7 @@ read_mail(const char *text, size_t n)
 	struct mail_text *t;
 	struct entity e;
 	size_t total;
-	bool valid;
+	bool valid, encrypted;
 
 	mime_divide(text, n, &head, &body);
 	entity_init(&e);
@@ -102,7 +102,7 @@ read_mail(const char *text, size_t n)
 	must(!valid || total <= (MAIL_TEXT_AGAIN + 4) * n + 65536,
 	    "a valid mail is read in too many ways");
 	must(mail_text_is_valid(t) == valid, "valid, and then not");
-	(void)mail_text_has_encrypted(t);
+	(void)!mail_text_has_encrypted(t, &encrypted, &err);
 	mail_text_free(&t);
 	entity_clear(&e);
 }

@@ -57,8 +57,10 @@ static const struct {
 	    "default-outgoing", "again",
 	    "the default comes last wherever it stands"},
 	{true, "<bounce@y.example>", "a@scan.example", "<x@y.example>",
-	    "scan", NULL, "filters protect as a profile does: From is "
-	    "enough"},
+	    "scan", "again", "filters hold when one of the two matches; who "
+	    "protects is the next policy"},
+	{true, "<a@scan.example>", "b@scan.example", "<x@y.example>",
+	    "scan", NULL, "when both do the policy exempts"},
 	{false, "<x@y.example>", NULL, "<a@example.com>", "inward", "bank",
 	    "incoming mail has policies of its own"},
 	{false, "<a@example.com>", NULL, "<x@bank.example>",
