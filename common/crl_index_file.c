@@ -115,6 +115,7 @@ crl_index_file_parse(const uint8_t *p, size_t n, struct crl_index_file *f)
 	f->count = (uint32_t)get_le(p + 64, 4);
 	f->width = get_le(p + 68, 2);
 	f->reasons = (unsigned)get_le(p + 72, 2) & CRL_INDEX_REASONS_ALL;
+	f->pem = (unsigned)get_le(p + 74, 2);
 	at = get_le(p + 76, 4);
 	if (f->width > CRL_INDEX_SERIAL_MAX ||
 	    get_le(p + 70, 2) != f->width + CRL_INDEX_ENTRY_REST ||

@@ -29,7 +29,7 @@
  *	 70  2  width of an entry, w + 6
  *	 72  2  reasons covered: bit n is bit n of ReasonFlags (RFC 5280
  *		4.2.1.13); all is 0x1fe
- *	 74  2  0
+ *	 74  2  N of HHHHHHHH.rN, the file with the CRL itself
  *	 76  4  offset of the entries
  *	 80 72  offset (4) and length (4) of each enum crl_index_field
  *	152	the fields; the entries; zeros up to a multiple of 8
@@ -88,6 +88,7 @@ struct crl_index_file {
 	int64_t this_update, next_update;
 	int64_t delta_this_update, delta_next_update;
 	int64_t written;
+	unsigned pem; /* N of HHHHHHHH.rN */
 	uint32_t count;
 	size_t width; /* of a serial number */
 	const uint8_t *entries;

@@ -189,6 +189,7 @@ put_header(uint8_t *p, const struct index_facts *f, size_t width)
 	put_le(p + 68, width, 2);
 	put_le(p + 70, width + CRL_INDEX_ENTRY_REST, 2);
 	put_le(p + 72, f->reasons, 2);
+	put_le(p + 74, f->pem, 2);
 }
 
 bool

@@ -23,6 +23,7 @@
 struct index_facts {
 	uint32_t flags;
 	unsigned reasons;
+	unsigned pem; /* N of HHHHHHHH.rN */
 	int64_t this_update, next_update;
 	int64_t delta_this_update, delta_next_update;
 	int64_t written;
