@@ -559,7 +559,8 @@ run(struct round *r, struct hooks *hooks)
 		return refuse(r,
 		    err.kind == ERROR_PERM ? EX_CONFIG : EX_IOERR, &err);
 	if (!sources_load(&r->sources, r->settings, &err))
-		return refuse(r, EX_CONFIG, &err);
+		return refuse(r,
+		    err.kind == ERROR_PERM ? EX_CONFIG : EX_IOERR, &err);
 	if (!check_names(r, &err))
 		return refuse(r, EX_USAGE, &err);
 	read_state(r);
