@@ -356,6 +356,144 @@ crl_index_has(struct crl_index *x, const X509_NAME *issuer)
 	return has;
 }
 
+/* ---- somebody's CRL against ours ---- */
+
+struct offer {
+	struct der number; /* of CRLNumber; n 0: none */
+	int64_t this_update;
+	bool is_delta;
+	uint32_t flags; /* as in an index */
+	unsigned reasons;
+	struct der names; /* of the distribution point */
+};
+
+/* The contents of an INTEGER as the value of an extension. */
+static struct der
+number_of(const X509_CRL *crl)
+{
+	int i = X509_CRL_get_ext_by_NID(crl, NID_crl_number, -1);
+	const ASN1_OCTET_STRING *value;
+	struct der_item item = {0};
+	struct der in;
+
+	if (i < 0)
+		return item.body;
+	value = X509_EXTENSION_get_data(X509_CRL_get_ext(crl, i));
+	in = (struct der){ASN1_STRING_get0_data(value),
+	    (size_t)ASN1_STRING_length(value)};
+	if (!der_take(&in, DER_INTEGER, &item))
+		item.body = (struct der){NULL, 0};
+	while (item.body.n > 1 && item.body.p[0] == 0 &&
+	       !(item.body.p[1] & 0x80)) {
+		item.body.p++;
+		item.body.n--;
+	}
+	return item.body;
+}
+
+/* names: memory of what o->names lies in; OPENSSL_free(). */
+static bool
+offer_scope(struct offer *o, const X509_CRL *crl, unsigned char **names)
+{
+	ISSUING_DIST_POINT *p = X509_CRL_get_ext_d2i(
+	    crl, NID_issuing_distribution_point, NULL, NULL);
+	struct der_item item;
+	bool ok = true;
+	int n;
+
+	o->reasons = CRL_INDEX_REASONS_ALL;
+	if (p == NULL)
+		return true;
+	o->flags = (p->onlyuser > 0 ? CRL_INDEX_USER_ONLY : 0) |
+		   (p->onlyCA > 0 ? CRL_INDEX_CA_ONLY : 0) |
+		   (p->onlyattr > 0 ? CRL_INDEX_ATTRIBUTE_ONLY : 0);
+	if (p->onlysomereasons != NULL) {
+		o->reasons = 0;
+		for (int i = 1; i <= 8; i++)
+			if (ASN1_BIT_STRING_get_bit(p->onlysomereasons, i))
+				o->reasons |= 1u << i;
+	}
+	if (p->distpoint != NULL && p->distpoint->type == 0) {
+		o->flags |= CRL_INDEX_POINTS;
+		n = i2d_GENERAL_NAMES(p->distpoint->name.fullname, names);
+		o->names = (struct der){*names, n < 0 ? 0 : (size_t)n};
+		ok = der_take(&o->names, DER_SEQUENCE, &item);
+		o->names = item.body;
+	} else if (p->distpoint != NULL)
+		ok = false;
+	ISSUING_DIST_POINT_free(p);
+	return ok;
+}
+
+static int64_t
+seconds_of(const ASN1_TIME *t)
+{
+	int days = 0, seconds = 0;
+	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+
+	if (epoch == NULL || ASN1_TIME_diff(&days, &seconds, epoch, t) != 1)
+		days = seconds = 0;
+	ASN1_TIME_free(epoch);
+	return (int64_t)days * 86400 + seconds;
+}
+
+static int
+compare_numbers(const struct der *a, const struct der *b)
+{
+	if (a->n != b->n)
+		return a->n < b->n ? -1 : 1;
+	return a->n == 0 ? 0 : memcmp(a->p, b->p, a->n);
+}
+
+static bool
+is_newer_than(const struct crl_index_file *f, const struct offer *o)
+{
+	const struct der *base = &f->field[CRL_INDEX_NUMBER];
+	const struct der *delta = &f->field[CRL_INDEX_DELTA_NUMBER];
+	int order;
+
+	if ((f->flags & ~(uint32_t)CRL_INDEX_DELTA) != o->flags ||
+	    f->reasons != o->reasons ||
+	    !der_equal(&f->field[CRL_INDEX_POINT_NAMES], &o->names))
+		return false;
+	if (o->is_delta)
+		return compare_numbers(base, &o->number) >= 0 ||
+		       compare_numbers(delta, &o->number) >= 0;
+	order = base->n > 0 && o->number.n > 0
+		    ? compare_numbers(base, &o->number)
+		    : 0;
+	return order > 0 || (order == 0 && f->this_update > o->this_update);
+}
+
+bool
+crl_index_has_newer(struct crl_index *x, X509_CRL *crl)
+{
+	const X509_NAME *issuer = X509_CRL_get_issuer(crl);
+	unsigned char *names = NULL;
+	struct offer o = {.number = number_of(crl)};
+	bool newer = false;
+	struct slot *s;
+	uint32_t hash;
+
+	o.this_update = seconds_of(X509_CRL_get0_lastUpdate(crl));
+	o.is_delta = X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0;
+	if (!offer_scope(&o, crl, &names) || !hash_name(issuer, &hash))
+		goto out;
+	pthread_mutex_lock(&x->lock);
+	for (unsigned n = 0; !newer && n < CRL_INDEX_PER_ISSUER; n++) {
+		s = get_slot(x, hash, n);
+		if (s == NULL)
+			break;
+		newer = s->whole && X509_NAME_cmp(s->issuer, issuer) == 0 &&
+			is_newer_than(&s->file, &o);
+	}
+	pthread_mutex_unlock(&x->lock);
+out:
+	OPENSSL_free(names);
+	ERR_clear_error();
+	return newer;
+}
+
 struct crl_index *
 crl_index_open(const char *directory)
 {

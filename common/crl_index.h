@@ -81,6 +81,13 @@ void crl_index_check(struct crl_index *index, X509 *cert, X509 *issuer,
 /* Is there an index, whole or not, of certificates with this issuer? */
 bool crl_index_has(struct crl_index *index, const X509_NAME *issuer);
 
+/*
+ * Is a newer CRL with the same issuer and scope here (RFC 5280 5.2.3: by
+ * number, then by thisUpdate)?  Of a delta CRL: does one here, or its delta,
+ * have what it has?  Allocates; for CRLs that a stranger sent.
+ */
+bool crl_index_has_newer(struct crl_index *index, X509_CRL *crl);
+
 /* A few words for each, such as "no CRL of its issuer is here". */
 const char *crl_why_text(enum crl_why why);
 /* RFC 5280 5.3.1 by name: "keyCompromise"; "unspecified" for others. */
