@@ -42,7 +42,7 @@ struct question {
 
 struct tally {
 	unsigned reasons; /* covered by current CRLs */
-	bool any;
+	bool any;	  /* a CRL of the right scope was there */
 	struct crl_answer answer;
 };
 
@@ -252,6 +252,7 @@ tally_add(struct tally *t, const struct question *q,
 	struct crl_answer *a = &t->answer;
 	struct crl_index_entry entry;
 
+	t->any |= covers != 0;
 	/* Attribute certificates have serial numbers of their own. */
 	if (!(f->flags & CRL_INDEX_ATTRIBUTE_ONLY) &&
 	    crl_index_file_find(f, &q->serial, &entry)) {
@@ -307,7 +308,6 @@ look_up(struct crl_index *x, const struct question *q, struct tally *same,
 		if (X509_NAME_cmp(s->issuer, q->issuer) != 0)
 			continue;
 		t = is_key_of(q, &s->file) ? same : other;
-		t->any = true;
 		if (t->answer.status != CRL_REVOKED)
 			tally_add(t, q, &s->file);
 	}
@@ -329,8 +329,8 @@ crl_index_check(struct crl_index *x, X509 *cert, X509 *issuer, int64_t now,
 	}
 	tally_close(&same);
 	tally_close(&other);
-	if (same.answer.status == CRL_UNKNOWN && other.any &&
-	    (!same.any || other.answer.status == CRL_REVOKED))
+	if (same.answer.status == CRL_UNKNOWN &&
+	    ((other.any && !same.any) || other.answer.status == CRL_REVOKED))
 		*answer = other.answer;
 	else
 		*answer = same.answer;

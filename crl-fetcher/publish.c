@@ -32,6 +32,7 @@ struct publish {
 	char *path;
 	int dir;
 	unsigned rotate;
+	struct crl_index *index; /* of the same directory */
 };
 
 /* ---- the directory ---- */
@@ -86,9 +87,22 @@ publish_open(const char *directory, unsigned rotate, struct error *err)
 		publish_close(&p);
 	} else if (!check_directory(p, err))
 		publish_close(&p);
-	else
+	else {
 		clean(p);
+		p->index = crl_index_open(directory);
+	}
 	return p;
+}
+
+bool
+publish_is_revoked(const struct publish *p, X509 *cert, int64_t now)
+{
+	struct crl_answer a;
+
+	if (p->index == NULL)
+		return false;
+	crl_index_check(p->index, cert, NULL, now, 0, &a);
+	return a.status == CRL_REVOKED;
 }
 
 void
@@ -96,6 +110,7 @@ publish_close(struct publish **p)
 {
 	if (*p == NULL)
 		return;
+	crl_index_close(&(*p)->index);
 	if ((*p)->dir >= 0)
 		close((*p)->dir);
 	free((*p)->path);

@@ -39,6 +39,9 @@ struct publish *publish_open(const char *directory, unsigned rotate,
     struct error *err);
 void publish_close(struct publish **p);
 
+/* Do the indexes here list the certificate as revoked? */
+bool publish_is_revoked(const struct publish *p, X509 *cert, int64_t now);
+
 /* What is to be published; all borrowed. */
 struct publication {
 	const struct crl_walk *crl;

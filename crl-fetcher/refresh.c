@@ -109,6 +109,9 @@ check_candidate(struct work *w, struct candidate *c, const struct der *der,
 	check = check_of(w, &c->crl, &c->digest_der);
 	if (crl_check(&check, &c->issuer, err) != CRL_REFUSED_NOT)
 		return false;
+	if (publish_is_revoked(w->r->publish, c->issuer, w->r->now))
+		return error_perm(err, "the certificate that signed it is "
+		    "revoked");
 	pub = publication_of(w, c);
 	if (!publish_find(w->r->publish, &pub, &c->held, err))
 		return false;
