@@ -18,8 +18,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from harness import Skip, free_port, libexec, main, own, wait_for
-from harness.crl import (DAY, Ca, Fetcher, Web, answer, big_header, cut,
-                         endless, gzip_bomb, hang, leaf, reset, slow, to_pem)
+from harness.crl import (DAY, Ca, Fetcher, Nginx, Web, answer, big_header,
+                         cut, endless, gzip_bomb, hang, leaf, reset, slow,
+                         to_pem)
 from harness.scope import new_directory
 
 MIB = 1 << 20
@@ -479,37 +480,15 @@ def listens(port):
 
 
 def nginx(t):
-    binary = needs("nginx")
-    top = new_directory("nginx")
-    os.chmod(top, 0o755)
-    port = free_port()
-    os.mkdir(os.path.join(top, "www"))
-    with open(os.path.join(top, "nginx.conf"), "w") as file:
-        file.write(f"""
-daemon off; master_process off; pid {top}/pid; error_log {top}/error;
-events {{ }}
-http {{
-    access_log {top}/access; client_body_temp_path {top}/t1;
-    proxy_temp_path {top}/t2; fastcgi_temp_path {top}/t3;
-    uwsgi_temp_path {top}/t4; scgi_temp_path {top}/t5;
-    server {{ listen 127.0.0.1:{port} reuseport; root {top}/www; }}
-}}
-""")
-    ca = Ca()
-    path = os.path.join(top, "www", "a.crl")
-    with open(path, "wb") as file:
-        file.write(ca.crl("--revoke", "0A"))
-    Server(binary, "-c", os.path.join(top, "nginx.conf"), "-p", top)
-    wait_for("nginx", listens(port))
-    fetcher = Fetcher([ca], {"a": [
-        f"primary_url = http://127.0.0.1:{port}/a.crl"]})
+    ca, server = Ca(), Nginx()
+    url = server.put("a.crl", ca.crl("--revoke", "0A"))
+    fetcher = Fetcher([ca], {"a": [f"primary_url = {url}"]})
     ran = fetcher.run()
     t.ok(ran.code == 0 and fetcher.status_of("0A", ca) == "revoked",
          "R1 from nginx", ran)
     fetcher.run("--all")
-    with open(os.path.join(top, "access")) as file:
-        codes = re.findall(r'HTTP/1.1" (\d+)', file.read())
-    t.is_(codes, ["200", "304"], "R1 the second time it has nothing new")
+    t.is_(server.codes(), ["200", "304"],
+          "R1 the second time it has nothing new")
 
 
 def ldif(ca, value):

@@ -5,6 +5,7 @@ import email.utils
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import zlib
 from . import scope
 from .milter import RUN_USER, directory_for, program
 from .pki import Pki
+from .tap import Skip
 
 DAY = 86400
 
@@ -296,6 +298,54 @@ class Web:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
+
+
+class Nginx:
+    """The real one, for files."""
+
+    def __init__(self):
+        binary = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+        if binary is None:
+            raise Skip("nginx is not installed")
+        self.top = top = scope.new_directory("nginx")
+        os.chmod(top, 0o755)
+        self.www = os.path.join(top, "www")
+        os.mkdir(self.www)
+        self.port = scope.free_port()
+        with open(os.path.join(top, "nginx.conf"), "w") as file:
+            file.write(f"""
+daemon off; master_process off; pid {top}/pid; error_log {top}/error;
+events {{ }}
+http {{
+    access_log {top}/access; client_body_temp_path {top}/t1;
+    proxy_temp_path {top}/t2; fastcgi_temp_path {top}/t3;
+    uwsgi_temp_path {top}/t4; scgi_temp_path {top}/t5;
+    server {{ listen 127.0.0.1:{self.port}; root {self.www}; }}
+}}
+""")
+        self._process = subprocess.Popen(
+            [binary, "-c", os.path.join(top, "nginx.conf"), "-p", top],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        scope.own(self)
+        scope.wait_for("nginx", self._listens)
+
+    def _listens(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def put(self, name, body):
+        with open(os.path.join(self.www, name), "wb") as file:
+            file.write(body)
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+    def codes(self):
+        """Of all answers so far."""
+        with open(os.path.join(self.top, "access")) as file:
+            return re.findall(r'HTTP/1.1" (\d+)', file.read())
+
+    def close(self):
+        self._process.terminate()
+        self._process.wait()
 
 
 def _raw(handler, data):
