@@ -158,6 +158,14 @@ sync_temp(struct target *t, struct error *err)
 	return true;
 }
 
+/* EINVAL: a file system whose directories need no fsync. */
+static bool
+sync_directory(const struct target *t, struct error *err)
+{
+	return fsync(t->dir) == 0 || errno == EINVAL ? true :
+	    error_errno(err, "%s: written, but its directory is not", t->path);
+}
+
 /* Gives the temporary file its name. */
 static bool
 put_in_place(struct target *t, bool replace, struct error *err)
@@ -181,10 +189,6 @@ put_in_place(struct target *t, bool replace, struct error *err)
 	if (rc != 0)
 		return error_errno(err, "%s: cannot rename to it", t->path);
 	t->temp[0] = '\0';
-	/* EINVAL: a file system whose directories need no fsync. */
-	if (fsync(t->dir) != 0 && errno != EINVAL)
-		return error_errno(
-		    err, "%s: written, but its directory is not", t->path);
 	return true;
 }
 
@@ -198,7 +202,7 @@ write_file(const char *path, const void *data, size_t n, mode_t mode,
 	ok = target_open(&t, path, err) && check_old(&t, replace, err) &&
 	     open_temp(&t, err) && own_temp(&t, mode, owner, group, err) &&
 	     append(&t, data, n, err) && sync_temp(&t, err) &&
-	     put_in_place(&t, replace, err);
+	     put_in_place(&t, replace, err) && sync_directory(&t, err);
 	target_clear(&t);
 	return ok;
 }
@@ -288,8 +292,24 @@ atomic_file_commit(struct atomic_file **f, struct error *err)
 	bool ok;
 
 	assert((*f)->target.fd < 0);
-	ok = put_in_place(&(*f)->target, true, err);
+	ok = put_in_place(&(*f)->target, true, err) &&
+	     sync_directory(&(*f)->target, err);
 	atomic_file_discard(f);
+	return ok;
+}
+
+bool
+atomic_file_commit_both(
+    struct atomic_file **one, struct atomic_file **two, struct error *err)
+{
+	bool ok;
+
+	assert((*two)->target.fd < 0);
+	ok = *one == NULL || put_in_place(&(*one)->target, true, err);
+	ok = ok && put_in_place(&(*two)->target, true, err) &&
+	     sync_directory(&(*two)->target, err);
+	atomic_file_discard(one);
+	atomic_file_discard(two);
 	return ok;
 }
 

@@ -49,6 +49,13 @@ bool atomic_file_sync(struct atomic_file *f, struct error *err)
 /* Gives the file its name, after atomic_file_sync().  Frees f. */
 bool atomic_file_commit(struct atomic_file **f, struct error *err)
     __attribute__((warn_unused_result));
+/*
+ * The same for two files of one directory, first one and then two, with one
+ * fsync of the directory.  *one may be NULL.
+ */
+bool atomic_file_commit_both(struct atomic_file **one,
+    struct atomic_file **two, struct error *err)
+    __attribute__((warn_unused_result));
 /* Removes what was written and frees f (NULL: nothing). */
 void atomic_file_discard(struct atomic_file **f);
 

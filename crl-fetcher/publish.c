@@ -615,18 +615,6 @@ remove_above(const struct publish *p, uint32_t hash, unsigned keep,
 	}
 }
 
-/*
- * The PEM file first: until the index follows, our programs go by the old
- * one, and the next run finds out and does it again.
- */
-static bool
-commit(struct atomic_file **pem, struct atomic_file **index,
-    struct error *err)
-{
-	return (*pem == NULL || atomic_file_commit(pem, err)) &&
-	       atomic_file_commit(index, err);
-}
-
 bool
 publish_put(struct publish *p, const struct publication *pub,
     const struct publish_held *h, char *index_name, char *pem_name,
@@ -657,7 +645,11 @@ publish_put(struct publish *p, const struct publication *pub,
 		if (pem == NULL)
 			goto out;
 	}
-	if (!commit(&pem, &index, err))
+	/*
+	 * The PEM file first: until the index follows, our programs go by
+	 * the old one, and the next run finds out and does it again.
+	 */
+	if (!atomic_file_commit_both(&pem, &index, err))
 		goto out;
 	if (rotate && number == 0)
 		remove_above(p, f->hash, 1, n);
