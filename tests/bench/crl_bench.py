@@ -139,7 +139,7 @@ class Bench:
                       "w") as file:
                 file.write(url + "\n")
         theirs, wall = cpu_of([binary, "-l", info, "--cadir", info, "-o", out,
-                               "-p", "8", "-q"])
+                               "-q"])
         found = [n for n in os.listdir(out) if ".r" in n]
         assert len(found) >= SMALL, f"fetch-crl made {len(found)} files"
         sources = {ca.name: [f"primary_url = {url}"]

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What fetching CRLs must cost at least: libcurl, one signature check, one
- * file on the disk for each; and for a large one the hash and a sort of its
- * serial numbers.  Also times a lookup in an index.
+ * file for each that survives a crash (written beside, fsync, rename, fsync
+ * of the directory); and for a large one the hash and a sort of its serial
+ * numbers.  Also times a lookup in an index.
  *
  * usage: crl_limits small|large CA DIR URL…
  *        crl_limits lookup DIR CERT
@@ -95,14 +96,17 @@ sort_serials(const struct crl_walk *w)
 static void
 keep(const char *dir, int number, const struct body *b)
 {
-	char path[4096];
+	char path[4096], to[4096];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/limit.%d", dir, number);
+	snprintf(path, sizeof(path), "%s/limit.tmp", dir);
+	snprintf(to, sizeof(to), "%s/limit.%d", dir, number);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	must(fd >= 0 && write(fd, b->p, b->n) == (ssize_t)b->n &&
-		 fsync(fd) == 0 && close(fd) == 0,
+		 fsync(fd) == 0 && close(fd) == 0 && rename(path, to) == 0,
 	    path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY);
+	must(fd >= 0 && fsync(fd) == 0 && close(fd) == 0, dir);
 }
 
 static void
