@@ -190,7 +190,7 @@ publish(struct scene *s, STACK_OF(X509) * issuers)
 {
 	struct error err;
 	struct publish *p = publish_open(dir, 0, &err);
-	char index[PUBLISH_NAME_SIZE], pem[PUBLISH_NAME_SIZE], name[16];
+	char index[PUBLISH_NAME_SIZE], pem[PUBLISH_NAME_SIZE], name[32];
 
 	for (size_t i = 0; i < s->n; i++) {
 		struct item *c = &s->crls[i];
