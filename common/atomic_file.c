@@ -127,23 +127,43 @@ write_all(int fd, const char *data, size_t n)
 
 /* Owner before mode: the wrong group never has the mode's rights. */
 static bool
-fill_temp(struct target *t, const void *data, size_t n, mode_t mode,
-    uid_t owner, gid_t group, struct error *err)
+own_temp(const struct target *t, mode_t mode, uid_t owner, gid_t group,
+    struct error *err)
 {
-	int fd;
-
 	if ((owner != (uid_t)-1 || group != (gid_t)-1) &&
 	    fchown(t->fd, owner, group) != 0)
 		return error_errno(err, "%s: cannot set its owner", t->path);
 	if (fchmod(t->fd, mode) != 0)
 		return error_errno(err, "%s: cannot set its mode", t->path);
-	if (!write_all(t->fd, data, n) || fsync(t->fd) != 0)
+	return true;
+}
+
+static bool
+append(const struct target *t, const void *data, size_t n, struct error *err)
+{
+	return write_all(t->fd, data, n) ? true :
+	    error_errno(err, "%s: cannot write", t->path);
+}
+
+static bool
+sync_temp(struct target *t, struct error *err)
+{
+	int fd = t->fd;
+
+	if (fsync(fd) != 0)
 		return error_errno(err, "%s: cannot write", t->path);
-	fd = t->fd;
 	t->fd = -1;
 	if (close(fd) != 0)
 		return error_errno(err, "%s: cannot write", t->path);
 	return true;
+}
+
+/* EINVAL: a file system whose directories need no fsync. */
+static bool
+sync_directory(const struct target *t, struct error *err)
+{
+	return fsync(t->dir) == 0 || errno == EINVAL ? true :
+	    error_errno(err, "%s: written, but its directory is not", t->path);
 }
 
 /* Gives the temporary file its name. */
@@ -169,10 +189,6 @@ put_in_place(struct target *t, bool replace, struct error *err)
 	if (rc != 0)
 		return error_errno(err, "%s: cannot rename to it", t->path);
 	t->temp[0] = '\0';
-	/* EINVAL: a file system whose directories need no fsync. */
-	if (fsync(t->dir) != 0 && errno != EINVAL)
-		return error_errno(
-		    err, "%s: written, but its directory is not", t->path);
 	return true;
 }
 
@@ -184,9 +200,9 @@ write_file(const char *path, const void *data, size_t n, mode_t mode,
 	bool ok;
 
 	ok = target_open(&t, path, err) && check_old(&t, replace, err) &&
-	     open_temp(&t, err) &&
-	     fill_temp(&t, data, n, mode, owner, group, err) &&
-	     put_in_place(&t, replace, err);
+	     open_temp(&t, err) && own_temp(&t, mode, owner, group, err) &&
+	     append(&t, data, n, err) && sync_temp(&t, err) &&
+	     put_in_place(&t, replace, err) && sync_directory(&t, err);
 	target_clear(&t);
 	return ok;
 }
@@ -236,6 +252,85 @@ atomic_file_create(const char *path, const void *data, size_t n, mode_t mode,
     uid_t owner, gid_t group, struct error *err)
 {
 	return write_file(path, data, n, mode, owner, group, false, err);
+}
+
+struct atomic_file {
+	struct target target;
+	char *path;
+};
+
+struct atomic_file *
+atomic_file_open(const char *path, mode_t mode, uid_t owner, gid_t group,
+    struct error *err)
+{
+	struct atomic_file *f = mem_alloc(sizeof(*f));
+
+	f->path = mem_strdup(path);
+	if (!target_open(&f->target, f->path, err) ||
+	    !check_old(&f->target, true, err) || !open_temp(&f->target, err) ||
+	    !own_temp(&f->target, mode, owner, group, err))
+		atomic_file_discard(&f);
+	return f;
+}
+
+bool
+atomic_file_append(struct atomic_file *f, const void *data, size_t n,
+    struct error *err)
+{
+	return append(&f->target, data, n, err);
+}
+
+bool
+atomic_file_sync(struct atomic_file *f, struct error *err)
+{
+	return sync_temp(&f->target, err);
+}
+
+bool
+atomic_file_commit(struct atomic_file **f, struct error *err)
+{
+	bool ok;
+
+	assert((*f)->target.fd < 0);
+	ok = put_in_place(&(*f)->target, true, err) &&
+	     sync_directory(&(*f)->target, err);
+	atomic_file_discard(f);
+	return ok;
+}
+
+bool
+atomic_file_commit_both(
+    struct atomic_file **one, struct atomic_file **two, struct error *err)
+{
+	bool ok;
+
+	assert((*two)->target.fd < 0);
+	ok = *one == NULL || put_in_place(&(*one)->target, true, err);
+	ok = ok && put_in_place(&(*two)->target, true, err) &&
+	     sync_directory(&(*two)->target, err);
+	atomic_file_discard(one);
+	atomic_file_discard(two);
+	return ok;
+}
+
+void
+atomic_file_discard(struct atomic_file **f)
+{
+	if (*f == NULL)
+		return;
+	target_clear(&(*f)->target);
+	free((*f)->path);
+	free(*f);
+	*f = NULL;
+}
+
+bool
+atomic_file_is_temp(const char *name)
+{
+	const char *tail = name[0] == '.' ? strstr(name, ".tmp-") : NULL;
+
+	return tail != NULL && strspn(tail + 5, "0123456789abcdef") == 16 &&
+	       tail[21] == '\0';
 }
 
 bool

@@ -32,6 +32,37 @@ bool atomic_file_create(const char *path, const void *data, size_t n,
     __attribute__((warn_unused_result));
 
 /*
+ * The same piece by piece, for what is large, or for several files that
+ * shall appear together: what can fail for want of space is done before
+ * the first rename.
+ */
+struct atomic_file;
+
+/* NULL on failure; path is as in atomic_file_write(). */
+struct atomic_file *atomic_file_open(const char *path, mode_t mode,
+    uid_t owner, gid_t group, struct error *err);
+bool atomic_file_append(struct atomic_file *f, const void *data, size_t n,
+    struct error *err) __attribute__((warn_unused_result));
+/* All is on the disk, under its temporary name; nothing more is appended. */
+bool atomic_file_sync(struct atomic_file *f, struct error *err)
+    __attribute__((warn_unused_result));
+/* Gives the file its name, after atomic_file_sync().  Frees f. */
+bool atomic_file_commit(struct atomic_file **f, struct error *err)
+    __attribute__((warn_unused_result));
+/*
+ * The same for two files of one directory, first one and then two, with one
+ * fsync of the directory.  *one may be NULL.
+ */
+bool atomic_file_commit_both(struct atomic_file **one,
+    struct atomic_file **two, struct error *err)
+    __attribute__((warn_unused_result));
+/* Removes what was written and frees f (NULL: nothing). */
+void atomic_file_discard(struct atomic_file **f);
+
+/* Is it the name of a temporary file of ours? */
+bool atomic_file_is_temp(const char *name);
+
+/*
  * Reads a whole regular file of at most max bytes into new memory with a
  * NUL after it.  A file that is not there is TEMP with "No such file".
  */

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,30 @@ out:
 	return ok;
 }
 
+/* Is it the CRL of an index?  Then nobody need parse it. */
+static bool
+is_indexed(int dir, const char *name)
+{
+	unsigned long number = strtoul(name + 10, NULL, 10);
+	struct crl_index_file f;
+	char index[24];
+	bool same = false;
+
+	for (unsigned n = 0; !same && n < CRL_INDEX_PER_ISSUER; n++) {
+		enum crl_index_state state;
+
+		snprintf(index, sizeof(index), "%.8s.i%u", name, n);
+		state = crl_index_file_open(dir, index, &f);
+		if (state == CRL_INDEX_ABSENT)
+			break;
+		if (state == CRL_INDEX_DAMAGED)
+			continue;
+		same = f.pem == number;
+		crl_index_file_close(&f);
+	}
+	return same;
+}
+
 /*
  * Revocation only ever takes trust away, so what is missing here is told,
  * and the verdict says "unknown"; mail goes on.
@@ -155,7 +180,8 @@ add_crls(struct ca_snapshot *snap, const char *dir)
 	}
 	errno = 0;
 	while ((entry = readdir(d)) != NULL) {
-		if (is_crl_name(entry->d_name)) {
+		if (is_crl_name(entry->d_name) &&
+		    !is_indexed(dirfd(d), entry->d_name)) {
 			path = mem_printf("%s/%s", dir, entry->d_name);
 			if (!load_crls(snap->store, path, &snap->crl_count,
 				&err))
@@ -170,6 +196,7 @@ add_crls(struct ca_snapshot *snap, const char *dir)
 		    strerror(errno));
 	}
 	closedir(d);
+	snap->index = crl_index_open(dir);
 }
 
 static void
@@ -177,6 +204,7 @@ snapshot_free(void *value)
 {
 	struct ca_snapshot *snap = value;
 
+	crl_index_close(&snap->index);
 	X509_STORE_free(snap->store);
 	free(snap);
 }
@@ -196,6 +224,7 @@ snapshot_make(void *context, struct error *err)
 		return NULL;
 	}
 	crl = settings_get(list->settings, "crl-check");
+	snap->grace = crl->grace;
 	if (list->with_crls && crl->directory != NULL)
 		add_crls(snap, crl->directory);
 	return snap;

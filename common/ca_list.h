@@ -4,8 +4,10 @@
 
 /*
  * Whom we trust to name others: the system list and the custom list of CA
- * certificates, with the CRLs of crl-check's directory (hash.rN, PEM), as
- * one X509_STORE.
+ * certificates as one X509_STORE, and the CRLs of crl-check's directory.
+ * Those that crl-fetcher(8) put there are looked up in its index
+ * (crl_index.h); CRLs that somebody else put there as hash.rN (PEM) are in
+ * the store.
  *
  * Like cert_store.h: immutable snapshots, taken up when the files change,
  * a broken new set keeps the old one and alerts.  A CRL file that cannot
@@ -17,12 +19,16 @@
 
 #include <openssl/x509.h>
 
+#include "common/crl_index.h"
 #include "common/error.h"
 #include "common/settings.h"
 
 struct ca_snapshot {
 	X509_STORE *store; /* lookups only; never changed after building */
-	size_t system_count, custom_count, crl_count;
+	size_t system_count, custom_count;
+	size_t crl_count; /* in the store */
+	struct crl_index *index; /* NULL: none */
+	int64_t grace;		 /* of the index; crl-check: grace */
 	unsigned long generation; /* no other snapshot has the same */
 	/* Could not read the CRL directory itself: verdict temperror. */
 	bool crls_unreadable;

@@ -54,6 +54,7 @@ const struct section_owner section_owners[] = {
 	{ "policyd-auth", "policyd-auth" },
 	{ "tlsa-resolver", "tlsa-resolver" },
 	{ "destination", "tlsa-resolver" },
+	{ "crl-fetcher", "crl-fetcher" },
 	{ "crl-source", "crl-fetcher" },
 	{ NULL, NULL },
 };

@@ -73,6 +73,7 @@ enum missing_crl { MISSING_CRL_ACCEPT, MISSING_CRL_REJECT };
 struct crl_check_settings {
 	bool inbound_smtp_tls, outbound_smtp_tls, web, ldap_tls, smime;
 	int missing_crl;
+	int64_t grace; /* seconds after nextUpdate */
 	char *directory;
 };
 

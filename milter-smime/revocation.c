@@ -172,7 +172,7 @@ is_signed_by_one_of(X509_CRL *crl, STACK_OF(X509) * certs, unsigned *budget)
  */
 static bool
 is_usable(X509_CRL *crl, STACK_OF(X509) * certs, STACK_OF(X509_CRL) * held,
-    unsigned *budget)
+    struct crl_index *index, unsigned *budget)
 {
 	if (X509_CRL_get0_nextUpdate(crl) == NULL)
 		return false;
@@ -185,6 +185,8 @@ is_usable(X509_CRL *crl, STACK_OF(X509) * certs, STACK_OF(X509_CRL) * held,
 		if (same_series(crl, ours) && is_older(crl, ours))
 			return false;
 	}
+	if (index != NULL && crl_index_has_newer(index, crl))
+		return false;
 	return is_signed_by_one_of(crl, certs, budget);
 }
 
@@ -228,7 +230,7 @@ crl_lists_fill(struct crl_lists *l, X509_STORE_CTX *ctx,
 	for (int i = 0; i < sk_X509_CRL_num(q->crls); i++) {
 		X509_CRL *crl = sk_X509_CRL_value(q->crls, i);
 
-		if (is_usable(crl, l->certs, l->held, &budget))
+		if (is_usable(crl, l->certs, l->held, q->ca->index, &budget))
 			add_crl(l->all, crl);
 	}
 }
@@ -455,6 +457,51 @@ check_listed(
 	}
 }
 
+/* Why an index does not know, in OpenSSL's words. */
+static int
+index_error(enum crl_why why)
+{
+	switch (why) {
+	case CRL_WHY_STALE:
+		return X509_V_ERR_CRL_HAS_EXPIRED;
+	case CRL_WHY_NOT_YET:
+		return X509_V_ERR_CRL_NOT_YET_VALID;
+	case CRL_WHY_SCOPE:
+		return X509_V_ERR_DIFFERENT_CRL_SCOPE;
+	default:
+		return X509_V_ERR_UNABLE_TO_GET_CRL;
+	}
+}
+
+/*
+ * What crl-fetcher's indexes say: a revocation, or something where nothing
+ * was known.  In a chain with a signature that does not hold, names mean
+ * nothing: only who is listed there counts.
+ */
+static void
+check_index(const struct revocation_query *q, struct statuses *r)
+{
+	int n = depths(q);
+	struct crl_answer a;
+
+	for (int i = 0; i < n; i++) {
+		X509 *issuer = i + 1 < n && !q->forged
+				   ? sk_X509_value(q->chain, i + 1)
+				   : NULL;
+
+		crl_index_check(q->ca->index, sk_X509_value(q->chain, i),
+		    issuer, (int64_t)q->at, q->ca->grace, &a);
+		if (a.status == CRL_REVOKED)
+			r->status[i] = CHECK_BAD;
+		else if (r->status[i] != CHECK_UNKNOWN)
+			continue;
+		else if (a.status == CRL_GOOD && !q->forged)
+			r->status[i] = CHECK_GOOD;
+		else if (a.status == CRL_UNKNOWN && a.why != CRL_WHY_NO_INDEX)
+			r->error[i] = index_error(a.why);
+	}
+}
+
 static void
 look_up(const struct revocation_query *q, struct statuses *r)
 {
@@ -477,6 +524,8 @@ look_up(const struct revocation_query *q, struct statuses *r)
 			merge(r, &more);
 		}
 	}
+	if (q->ca->index != NULL)
+		check_index(q, r);
 	check_listed(q, &l, r);
 out:
 	crl_lists_clear(&l);

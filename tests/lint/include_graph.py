@@ -14,10 +14,9 @@ import sys
 ROOMS = ("common", "milter-smime", "policyd-auth", "tlsa-resolver",
          "crl-fetcher")
 
-# milter-smime from top to bottom (doc/ARCHITECTURE.md): a module includes
-# only what stands to the right of it or below.  Those on one line do not
-# know each other.
-ORDER = """
+# Rooms from top to bottom (doc/ARCHITECTURE.md): a module includes only
+# what stands below it.  Those on one line do not know each other.
+ORDER = {"milter-smime": """
 postseal-smime postseal-quarantine main
 command_test command_key command_profile command_check
 quarantine_list quarantine_show quarantine_order quarantine_status
@@ -69,7 +68,23 @@ spool
 auth_results
 verdict smime_settings base64 cms_walk text_scan area
 quarantine lines
-"""
+""", "crl-fetcher": """
+postseal-crl main
+command_crl
+start
+round
+refresh
+hooks download
+sources listing
+issuers crl_settings
+condition
+state due
+publish
+fetch_ldap
+crl_check
+crl_signature
+crl_walk crl_pem index_build
+"""}
 
 
 class Graph:
@@ -130,9 +145,10 @@ class Graph:
         return next(filter(None, map(visit, self.edges)), None)
 
     def upward(self):
-        """Edges of milter-smime against ORDER."""
-        level = {f"milter-smime/{name}": number
-                 for number, line in enumerate(ORDER.split("\n"))
+        """Edges against ORDER."""
+        level = {f"{room}/{name}": number
+                 for room, order in ORDER.items()
+                 for number, line in enumerate(order.split("\n"))
                  for name in line.split()}
         for module, edges in self.edges.items():
             for to, where in edges.items():
@@ -141,11 +157,12 @@ class Graph:
                     yield f"{where}: {to} does not stand below {module}"
 
     def unknown(self):
-        """Modules of milter-smime that ORDER gives no place."""
-        known = set(ORDER.split()) | {"postseal-smime"}
+        """Modules of an ordered room that ORDER gives no place."""
+        known = {f"{room}/{name}" for room, order in ORDER.items()
+                 for name in order.split()}
         return [module for module in self.edges
-                if module.startswith("milter-smime/")
-                and module.partition("/")[2] not in known]
+                if module.partition("/")[0] in ORDER
+                and module not in known]
 
 
 def main():
@@ -158,7 +175,7 @@ def main():
          graph.wrong),
         ("no module includes itself through others",
          [" -> ".join(cycle)] if cycle else []),
-        ("in milter-smime the include path leads downward",
+        ("in a room the include path leads downward",
          list(graph.upward())),
         ("there are modules to look at", [] if graph.edges else ["none"]),
     )

@@ -60,9 +60,9 @@ def documented(manual):
                 continue
             if words[0] in (".Sh", ".Ss"):
                 section = found.setdefault(words[1].strip('"'), {})
-            elif (words[0] == ".It" and " Cm " in line and len(words) == 3
+            elif (words[0] == ".It" and " Cm " in line and len(words) >= 3
                   and re.fullmatch(r"[a-z_]+", words[1])):
-                section[words[1]] = words[2]
+                section[words[1]] = " ".join(words[2:])
     return found
 
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sources.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509v3.h>
+
+#include "common/fetch.h"
+#include "common/mem.h"
+#include "crl_settings.h"
+#include "fetch_ldap.h"
+#include "issuers.h"
+
+#define DISCOVERED_MAX 1000
+#define DISCOVERED_SCHEDULE "every 6h"
+#define NAME_DIGITS 12
+
+static struct source *
+add_source(struct sources *all, const char *name, const char *schedule)
+{
+	struct source *s;
+	struct error err;
+
+	all->v = mem_resize(all->v, all->n + 1, sizeof(*all->v));
+	s = &all->v[all->n++];
+	memset(s, 0, sizeof(*s));
+	s->name = mem_strdup(name);
+	s->schedule_text = mem_strdup(schedule);
+	/* Checked when the settings were read. */
+	if (!due_parse(schedule, &s->schedule, &err))
+		abort();
+	s->issuers = all->lists;
+	return s;
+}
+
+static void
+add_all(struct strvec *to, const struct strvec *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		strvec_add(to, from->v[i]);
+}
+
+static bool
+add_section(struct sources *all, const char *name,
+    const struct crl_source_settings *v, struct error *err)
+{
+	struct source *s = add_source(all, name, v->schedule);
+
+	add_all(&s->urls, &v->primary_url);
+	add_all(&s->urls, &v->secondary_url);
+	add_all(&s->delta_urls, &v->delta_url);
+	s->reload = &v->reload;
+	s->enabled = v->enabled;
+	if (v->issuer == NULL)
+		return true;
+	s->issuers = issuers_read(v->issuer, err);
+	s->own_issuers = true;
+	return s->issuers != NULL ? true
+				  : error_prefix(err, "crl-source %s: issuer",
+					name);
+}
+
+bool
+sources_load(struct sources *all, const struct settings *s, struct error *err)
+{
+	const struct crl_fetcher_settings *own =
+	    settings_get(s, "crl-fetcher");
+	size_t n = settings_count(s, "crl-source");
+	const char *name;
+
+	memset(all, 0, sizeof(*all));
+	all->lists = issuers_load(s, err);
+	if (all->lists == NULL)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const struct crl_source_settings *v =
+		    settings_at(s, "crl-source", i, &name);
+
+		if (!add_section(all, name, v, err))
+			return false;
+	}
+	if (own->discover)
+		sources_discover(all);
+	return true;
+}
+
+void
+sources_clear(struct sources *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct source *s = &all->v[i];
+
+		free(s->name);
+		free(s->schedule_text);
+		strvec_clear(&s->urls);
+		strvec_clear(&s->delta_urls);
+		if (s->own_issuers)
+			sk_X509_pop_free(s->issuers, X509_free);
+	}
+	free(all->v);
+	sk_X509_pop_free(all->lists, X509_free);
+	memset(all, 0, sizeof(*all));
+}
+
+struct source *
+sources_find(const struct sources *all, const char *name)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (strcmp(all->v[i].name, name) == 0)
+			return &all->v[i];
+	return NULL;
+}
+
+/* ---- discovery ---- */
+
+static bool
+is_known(const struct sources *all, const char *url)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (strvec_has(&all->v[i].urls, url))
+			return true;
+	return false;
+}
+
+/* Who signed it, among the lists; not itself. */
+static X509 *
+find_signer(const struct sources *all, X509 *cert)
+{
+	for (int i = 0; i < sk_X509_num(all->lists); i++) {
+		X509 *other = sk_X509_value(all->lists, i);
+
+		if (X509_cmp(other, cert) != 0 &&
+		    X509_check_issued(other, cert) == X509_V_OK &&
+		    X509_verify(cert, X509_get0_pubkey(other)) == 1)
+			return other;
+	}
+	ERR_clear_error();
+	return NULL;
+}
+
+static bool
+is_fetchable(const char *url)
+{
+	struct error err;
+
+	return fetch_ldap_is_url(url) ? fetch_ldap_check_url(url, &err)
+				      : fetch_check_url(url, &err);
+}
+
+static void
+add_discovered(struct sources *all, const char *url, X509 *signer)
+{
+	unsigned char digest[32];
+	char name[sizeof("cdp-") + NAME_DIGITS] = "cdp-";
+	struct source *s;
+
+	if (all->n >= DISCOVERED_MAX || is_known(all, url) ||
+	    !is_fetchable(url))
+		return;
+	EVP_Digest(url, strlen(url), digest, NULL, EVP_sha256(), NULL);
+	for (size_t i = 0; i < NAME_DIGITS / 2; i++)
+		snprintf(name + 4 + 2 * i, 3, "%02x", digest[i]);
+	s = add_source(all, name, DISCOVERED_SCHEDULE);
+	strvec_add(&s->urls, url);
+	s->enabled = s->discovered = true;
+	s->issuers = sk_X509_new_null();
+	s->own_issuers = true;
+	X509_up_ref(signer);
+	sk_X509_push(s->issuers, signer);
+}
+
+/* One distribution point's URLs are copies of one CRL (RFC 5280 4.2.1.13). */
+static void
+add_point(struct sources *all, const DIST_POINT *point, X509 *signer)
+{
+	const GENERAL_NAMES *names;
+
+	if (point->CRLissuer != NULL || point->distpoint == NULL ||
+	    point->distpoint->type != 0)
+		return;
+	names = point->distpoint->name.fullname;
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		const ASN1_IA5STRING *uri;
+		char *url;
+
+		if (name->type != GEN_URI)
+			continue;
+		uri = name->d.uniformResourceIdentifier;
+		url = mem_dup(ASN1_STRING_get0_data(uri),
+		    (size_t)ASN1_STRING_length(uri));
+		if (strlen(url) == (size_t)ASN1_STRING_length(uri))
+			add_discovered(all, url, signer);
+		free(url);
+	}
+}
+
+void
+sources_discover(struct sources *all)
+{
+	for (int i = 0; i < sk_X509_num(all->lists); i++) {
+		X509 *cert = sk_X509_value(all->lists, i);
+		CRL_DIST_POINTS *points = X509_get_ext_d2i(
+		    cert, NID_crl_distribution_points, NULL, NULL);
+		X509 *signer =
+		    points == NULL ? NULL : find_signer(all, cert);
+
+		for (int k = 0; signer != NULL &&
+				k < sk_DIST_POINT_num(points);
+		     k++)
+			add_point(all, sk_DIST_POINT_value(points, k),
+			    signer);
+		CRL_DIST_POINTS_free(points);
+	}
+	ERR_clear_error();
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What fetching CRLs must cost at least: libcurl, one signature check, one
+ * file for each that survives a crash (written beside, fsync, rename, fsync
+ * of the directory); and for a large one the hash and a sort of its serial
+ * numbers.  Also times a lookup in an index.
+ *
+ * usage: crl_limits small|large CA DIR URL…
+ *        crl_limits lookup DIR CERT
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "common/crl_index.h"
+#include "crl-fetcher/crl_signature.h"
+#include "crl-fetcher/crl_walk.h"
+
+#define LOOKUPS 200000
+#define WIDTH 20
+
+struct body {
+	unsigned char *p;
+	size_t n, cap;
+};
+
+static size_t
+append(char *p, size_t size, size_t n, void *context)
+{
+	struct body *b = context;
+
+	n *= size;
+	if (b->n + n > b->cap) {
+		b->cap = (b->n + n) * 2;
+		b->p = realloc(b->p, b->cap);
+		if (b->p == NULL)
+			abort();
+	}
+	memcpy(b->p + b->n, p, n);
+	b->n += n;
+	return n;
+}
+
+static void
+must(bool good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "crl_limits: %s\n", what);
+	exit(1);
+}
+
+static X509 *
+read_cert(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	X509 *cert;
+
+	must(f != NULL, path);
+	cert = PEM_read_X509(f, NULL, NULL, NULL);
+	fclose(f);
+	must(cert != NULL, path);
+	return cert;
+}
+
+static int
+by_serial(const void *a, const void *b)
+{
+	return memcmp(a, b, WIDTH);
+}
+
+static void
+sort_serials(const struct crl_walk *w)
+{
+	unsigned char *all = calloc(w->count + 1, WIDTH);
+	struct crl_walk_entry entry;
+	struct der in = w->entries;
+
+	must(all != NULL, "memory");
+	for (size_t i = 0; crl_walk_next(&in, &entry); i++)
+		memcpy(all + i * WIDTH + WIDTH - entry.serial.n,
+		    entry.serial.p, entry.serial.n);
+	qsort(all, w->count, WIDTH, by_serial);
+	free(all);
+}
+
+static void
+keep(const char *dir, int number, const struct body *b)
+{
+	char path[4096], to[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/limit.tmp", dir);
+	snprintf(to, sizeof(to), "%s/limit.%d", dir, number);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	must(fd >= 0 && write(fd, b->p, b->n) == (ssize_t)b->n &&
+		 fsync(fd) == 0 && close(fd) == 0 && rename(path, to) == 0,
+	    path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY);
+	must(fd >= 0 && fsync(fd) == 0 && close(fd) == 0, dir);
+}
+
+static void
+fetch(bool large, const char *ca, const char *dir, char **urls)
+{
+	CURL *curl = curl_easy_init();
+	EVP_PKEY *key = X509_get0_pubkey(read_cert(ca));
+	struct body b = {NULL, 0, 0};
+	struct crl_algorithm a;
+	struct crl_walk w;
+	struct error err;
+	unsigned char digest[32];
+
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &b);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	for (int i = 0; urls[i] != NULL; i++) {
+		b.n = 0;
+		curl_easy_setopt(curl, CURLOPT_URL, urls[i]);
+		must(curl_easy_perform(curl) == CURLE_OK, urls[i]);
+		must(crl_walk(b.p, b.n, &w, &err) &&
+			 crl_signature_algorithm(&w, &a, &err) &&
+			 crl_signature_holds(&w, &a, key),
+		    urls[i]);
+		if (large) {
+			EVP_Digest(b.p, b.n, digest, NULL, EVP_sha256(),
+			    NULL);
+			sort_serials(&w);
+		} else
+			keep(dir, i, &b);
+	}
+	free(b.p);
+	curl_easy_cleanup(curl);
+}
+
+static void
+lookup(const char *dir, const char *path)
+{
+	struct crl_index *index = crl_index_open(dir);
+	X509 *cert = read_cert(path);
+	struct timespec from, to;
+	struct crl_answer answer;
+
+	must(index != NULL, dir);
+	crl_index_check(index, cert, NULL, time(NULL), 0, &answer);
+	must(answer.status != CRL_UNKNOWN, crl_why_text(answer.why));
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	for (int i = 0; i < LOOKUPS; i++)
+		crl_index_check(index, cert, NULL, time(NULL), 0, &answer);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	printf("%.3f\n",
+	    ((double)(to.tv_sec - from.tv_sec) * 1e6 +
+		(double)(to.tv_nsec - from.tv_nsec) / 1e3) /
+		LOOKUPS);
+	X509_free(cert);
+	crl_index_close(&index);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 4 && strcmp(argv[1], "lookup") == 0)
+		lookup(argv[2], argv[3]);
+	else if (argc > 4)
+		fetch(strcmp(argv[1], "large") == 0, argv[2], argv[3],
+		    argv + 4);
+	else
+		return 64;
+	return 0;
+}
