@@ -399,6 +399,72 @@ mail-policy crypt {
           "S16 deliver() leaves filters and profile of the policy out")
 
 
+LIKE_EACH_OTHER = """
+arch: if (true) {
+    bcc("archive@arch.example");
+    notify("boss@boss.example");
+    alt-rcpt-to("z@crypt.example");
+}
+hold: if (body-contains("account [0-9]+")) {
+    smime-gateway-deferred("crypt");
+    quarantine("Policy");
+}
+tell: if (true) { notify("$EnvelopeRecipients"); }
+"""
+
+
+def like_each_other(t):
+    """S16 what two policies ask for alike is done for each, once"""
+    f = Filtered(t, LIKE_EACH_OTHER, "".join(f"""
+mail-policy {name} {{
+    direction = outgoing
+    recipients = {name}.example
+    filters = {filters}
+}}
+""" for name, filters in (("one", "arch"), ("two", "arch"),
+                          ("hold", "hold"), ("tell", "tell"))) + """
+mail-policy crypt {
+    direction = outgoing
+    recipients = crypt.example
+    profile = split
+}
+""")
+    z = f.pki.leaf("z", key=EC, usage="keyAgreement",
+                   email=["z@crypt.example"])
+    f.a.add_keys(z)
+    f.start()
+    t.is_(f.send(1, ["a@one.example", "b@two.example"]), None,
+          "S16 two policies with the same filter: taken")
+    t.is_(f.send(2, ["k@hold.example"]), None, "S16 held: taken")
+    t.is_(f.send(3, ["a@tell.example", "b@tell.example", "c@plain.example"]),
+          None, "S16 recipients are told: taken")
+    got = f.send(4, ["hold.example!k@hold.example"])
+    t.ok(got and got[0] == 550 and "not written plainly" in got[1],
+         "S16 filters of a policy cannot be evaded by how a recipient is "
+         "written", got)
+    f.settle()
+    t.is_(sorted(r for m in f.messages(1) for r in m.recipients),
+          ["archive@arch.example"] * 2 + ["z@crypt.example"] * 2,
+          "S16 each policy's copy, and each policy's mail, once")
+    t.is_([is_encrypted(m) for m in f.messages(1)
+           if m.recipients == ["z@crypt.example"]], [True, True],
+          "S16 who gets it instead gets it by the profile of his own policy")
+    t.is_(len([m for m in f.sink.messages
+               if m.recipients == ["boss@boss.example"]]), 2,
+          "S16 each policy's notice once")
+    text = f.held_text(list(f.held())[0])
+    t.ok("X-Quarantine: Policy;" in text and "account" not in text,
+         "S16 nothing of the text stands in X-Quarantine", text)
+    notices = [m for m in f.sink.messages if m.sender == "" and
+               any(r.endswith("@tell.example") for r in m.recipients)]
+    t.ok(notices and all(
+        m.all("To") == ["undisclosed-recipients:;"] and
+        b"Recipient:" not in m.data and b"plain.example" not in
+        m.body.replace(b"=\r\n", b"").partition(b"Its header")[0]
+        for m in notices), "S16 recipients are not told of each other",
+        *(m.data for m in notices))
+
+
 # --- changes, faults ----------------------------------------------------------
 
 def reload(t):
@@ -500,5 +566,5 @@ if __name__ == "__main__":
     if os.geteuid() != 0:
         print("1..0 # SKIP a private Postfix needs root")
         sys.exit(0)
-    main(example, outcomes, dry_run, pairs, message_then_policy, reload,
-         broken, hostile, faults)
+    main(example, outcomes, dry_run, pairs, message_then_policy,
+         like_each_other, reload, broken, hostile, faults)

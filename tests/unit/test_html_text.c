@@ -220,10 +220,15 @@ test_linear(void)
 	bool linear = true;
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		double few = seconds(units[i], 20000);
-		double many = seconds(units[i], 160000);
+		double few, many;
+		int tries = 0;
 
-		if (many > 20 * few + 0.05) {
+		/* Other work on the machine disturbs some, not all. */
+		do {
+			few = seconds(units[i], 20000);
+			many = seconds(units[i], 160000);
+		} while (many > 20 * few + 0.05 && ++tries < 5);
+		if (tries == 5) {
 			linear = false;
 			printf("# %s: %.4f s, then %.4f s\n", units[i], few,
 			    many);

@@ -482,10 +482,15 @@ test_linear(void)
 	bool linear = true;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		double few = seconds(bad[i].head, bad[i].unit, 5000);
-		double many = seconds(bad[i].head, bad[i].unit, 40000);
+		double few, many;
+		int tries = 0;
 
-		if (many > 20 * few + 0.1) {
+		/* Other work on the machine disturbs some, not all. */
+		do {
+			few = seconds(bad[i].head, bad[i].unit, 5000);
+			many = seconds(bad[i].head, bad[i].unit, 40000);
+		} while (many > 20 * few + 0.1 && ++tries < 5);
+		if (tries == 5) {
 			linear = false;
 			printf("# %s: %.4f s, then %.4f s\n", bad[i].unit,
 			    few, many);
