@@ -490,8 +490,15 @@ print_report(const json_t *j)
 			printf("\n");
 			continue;
 		}
-		json_array_foreach(value, i, element)
+		json_array_foreach(value, i, element) {
+			if (!json_is_object(element)) {
+				printf("%-17s ", i == 0 ? key : "");
+				print_json_value(element);
+				printf("\n");
+				continue;
+			}
 			print_members(i == 0 ? key : "", element);
+		}
 	}
 }
 

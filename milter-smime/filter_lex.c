@@ -201,8 +201,11 @@ unexpected(const struct lexer *l, const struct token *t, struct error *err)
 	uint32_t cp;
 	size_t n = utf8_decode(l->p, (size_t)(l->end - l->p), &cp);
 
-	return lexer_error(l, t->line, t->column, err, "unexpected \"%.*s\"",
-	    (int)n, l->p);
+	const char *hint = *l->p == '=' ? "; write == to compare" :
+	    *l->p == '&' ? "; write and" : *l->p == '|' ? "; write or" : "";
+
+	return lexer_error(l, t->line, t->column, err, "unexpected \"%.*s\"%s",
+	    (int)n, l->p, hint);
 }
 
 bool

@@ -135,7 +135,8 @@ parse_regex(struct parser *p, struct regex **r)
 
 	if (ok) {
 		*r = regex_new(t.text, strlen(t.text), &at, &why);
-		ok = *r != NULL || wrong(p, &t, at, "%s", why.text);
+		ok = *r != NULL || wrong(p, &t, at, "regular expression: %s",
+		    why.text);
 	}
 	token_clear(&t);
 	return ok;
@@ -822,6 +823,19 @@ parse_if(struct parser *p, struct filter_statement *s)
 	return ok;
 }
 
+/* A word and a colon, which no action has: a brace was forgotten. */
+static bool
+at_next_filter(const struct parser *p)
+{
+	const char *c = p->lexer.p;
+
+	if (p->token.kind != TOKEN_WORD)
+		return false;
+	while (c < p->lexer.end && (*c == ' ' || *c == '\t' || *c == '!'))
+		c++;
+	return c < p->lexer.end && *c == ':';
+}
+
 static bool
 parse_statement(struct parser *p, struct filter_block *b)
 {
@@ -829,6 +843,8 @@ parse_statement(struct parser *p, struct filter_block *b)
 	struct token at = p->token;
 
 	at.text = NULL;
+	if (at_next_filter(p))
+		return expected(p, "\"}\" before the next filter");
 	if (b->n > 0 && !b->v[b->n - 1].is_if &&
 	    filter_action_is_final(b->v[b->n - 1].action.kind))
 		return wrong(p, &at, 0, "nothing runs behind %s()",

@@ -125,7 +125,13 @@ static const struct {
 	 "from 1 to 1000000"},
 	{"a: if (body-contains \"x\") { drop(); }", "1:22: expected \"(\" "
 	 "before the regular expression, found \"x\""},
-	{"a: if (body-size = 5) { drop(); }", "1:18: unexpected \"=\""},
+	{"a: if (body-size = 5) { drop(); }", "1:18: unexpected \"=\"; write == "
+	 "to compare"},
+	{"a: if (true && true) { drop(); }", "1:13: unexpected \"&\"; write and"},
+	{A "drop();\nb: if (true) { drop(); }", "2:1: expected \"}\" before the "
+	 "next filter, found \"b\""},
+	{A "no-op();\nb!: if (true) { drop(); }", "2:1: expected \"}\" before "
+	 "the next filter, found \"b\""},
 	{"a: if (body-size 5) { drop(); }", "1:18: expected a comparison behind "
 	 "body-size, found \"5\""},
 	{"a: if (body-size > \"5\") { drop(); }", "1:20: expected a number, "

@@ -85,10 +85,13 @@ def base_directory():
 def new_directory(name):
     """A fresh directory below base_directory(), named like `name`."""
     path, n = os.path.join(base_directory(), name), 1
-    while os.path.exists(path):
-        n += 1
-        path = os.path.join(base_directory(), f"{name}{n}")
-    os.mkdir(path)
+    while True:
+        try:
+            os.mkdir(path)
+            break
+        except FileExistsError:  # another thread's, perhaps
+            n += 1
+            path = os.path.join(base_directory(), f"{name}{n}")
     os.chmod(path, 0o711)
     return path
 
