@@ -98,7 +98,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int loosely = 0; loosely <= 1; loosely++) {
 		mime_parse_all(text, head.len, part, body.len, loosely == 1,
 		    &m);
-		must(mime_broken(&m, body.len));
+		must(mime_broken(&m, part, body.len));
 		mime_clear(&m);
 	}
 	free(part);
