@@ -283,6 +283,22 @@ struct readings {
 	const char *rest, *end; /* rest NULL: no more */
 };
 
+/* Its middle byte is so rare that looking for it alone is faster. */
+static const char *
+find_mark(const char *p, const char *end)
+{
+	const char *at = p;
+
+	while ((at = memchr(at, MAIL_TEXT_NEXT[1], (size_t)(end - at))) !=
+	    NULL) {
+		if (at > p && at + 1 < end && at[-1] == MAIL_TEXT_NEXT[0] &&
+		    at[1] == MAIL_TEXT_NEXT[2])
+			return at - 1;
+		at++;
+	}
+	return NULL;
+}
+
 static bool
 next_reading(struct readings *r, const char **p, size_t *n)
 {
@@ -290,8 +306,7 @@ next_reading(struct readings *r, const char **p, size_t *n)
 
 	if (r->rest == NULL)
 		return false;
-	mark = memmem(r->rest, (size_t)(r->end - r->rest), MAIL_TEXT_NEXT,
-	    strlen(MAIL_TEXT_NEXT));
+	mark = find_mark(r->rest, r->end);
 	*p = r->rest;
 	*n = (size_t)((mark == NULL ? r->end : mark) - r->rest);
 	r->rest = mark == NULL ? NULL : mark + strlen(MAIL_TEXT_NEXT);
