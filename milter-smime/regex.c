@@ -34,7 +34,8 @@
 /*
  * PCRE2 counts steps for each place where a match might begin, and no time:
  * a text of n bytes may have n such places, each of which looks at all of
- * it.  For a short text that takes seconds at most.  For others the pattern
+ * it.  A short text is searched without a clock: some patterns take ten
+ * seconds and more of 100 KiB.  For others the pattern
  * begins with a callout, which PCRE2 makes at each place it tries; after so
  * many bytes that may have been looked at, the callout reads the clock.
  */
