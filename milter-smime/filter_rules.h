@@ -20,7 +20,7 @@
 #include "verdict.h"
 
 #define FILTER_MAX_MATCHED 200 /* bytes kept for $MatchedContent */
-/* CPU time that all searches of one message may take together. */
+/* CPU time of a message after which no other search begins. */
 #define FILTER_MAX_SECONDS 60
 
 /* The message; borrowed, but for what is made on the way. */

@@ -9,7 +9,8 @@
  * \s and \b know all of Unicode; CR, LF and CRLF end a line.
  *
  * Compiled once, immutable, used by any thread.  What a search may cost is
- * bounded, in steps, time and memory; a bound that is hit is a temporary
+ * bounded, in steps and memory, and in texts over 128 KiB in time (shorter
+ * ones may take ten seconds and more); a bound that is hit is a temporary
  * failure, never a miss: mail that was to be encrypted must not leave
  * because its text is strange.  A thread keeps what searching needs (up to
  * some MB) until it ends.

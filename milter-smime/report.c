@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/mem.h"
 #include "facts.h"
 
 void
@@ -35,6 +36,16 @@ report_clear(struct report *r)
 	outcome_clear(&r->outcome);
 	filtering_clear(&r->filtering);
 	layers_clear(&r->layers);
+}
+
+/* ` key="text"`: a quote in the text, a stranger's perhaps, ends nothing. */
+static void
+put_quoted(struct buf *line, const char *key, const char *text)
+{
+	buf_printf(line, " %s=\"", key);
+	for (; *text != '\0'; text++)
+		buf_putc(line, *text == '"' ? '\'' : *text);
+	buf_putc(line, '"');
 }
 
 static const char *
@@ -110,7 +121,7 @@ put_verdict(const struct report *r, struct buf *line)
 		buf_printf(line, " signer=%s", v->signers[i].address == NULL ?
 		    "unknown" : v->signers[i].address);
 	if (v->reason[0] != '\0')
-		buf_printf(line, " reason=\"%s\"", v->reason);
+		put_quoted(line, "reason", v->reason);
 }
 
 /* Filters that did something, message filters first. */
@@ -176,12 +187,15 @@ report_log_line(const struct report *r, const struct message *m,
 	if (forged > 0)
 		buf_printf(line, " forged_results_removed=%u", forged);
 	if (r->outcome.kind == OUTCOME_REJECT ||
-	    r->outcome.kind == OUTCOME_TEMPFAIL)
-		buf_printf(line, " reply=\"%s %s %s\"", r->outcome.code,
+	    r->outcome.kind == OUTCOME_TEMPFAIL) {
+		char *reply = mem_printf("%s %s %s", r->outcome.code,
 		    r->outcome.status, r->outcome.text);
-	else if (r->plan.n == 1 && r->plan.deliveries[0].reason != NULL)
-		buf_printf(line, " reason=\"%s\"",
-		    r->plan.deliveries[0].reason);
+
+		put_quoted(line, "reply", reply);
+		free(reply);
+	} else if (r->plan.n == 1 && r->plan.deliveries[0].reason != NULL) {
+		put_quoted(line, "reason", r->plan.deliveries[0].reason);
+	}
 	buf_printf(line, " recipients=%zu deliveries=%zu", m->nrecipients,
 	    r->plan.n);
 }
@@ -203,7 +217,7 @@ report_log_delivery(const struct report *r, size_t i, struct buf *line)
 	    delivery_action(d) == NULL ? "pass" : delivery_action(d));
 	put_delivery(r, d, c, line);
 	if (d->reason != NULL)
-		buf_printf(line, " reason=\"%s\"", d->reason);
+		put_quoted(line, "reason", d->reason);
 	buf_printf(line, " recipients=%zu to=%s", d->nrecipients,
 	    r->facts.recipients[d->recipients[0]].to->text);
 	return true;

@@ -175,6 +175,7 @@ copy_it:    if (subject == "copy me") {
                 bcc("archive@plain.example", "[copy] $Subject");
                 notify("boss@plain.example", "Seen: $Subject");
             }
+quote_it:   if (subject == "^quote") { bounce("$Subject"); }
 big:        if (body-size > 2M) { drop(); }
 """
 
@@ -207,6 +208,9 @@ def outcomes(t):
     t.is_(f.send(12, subject="copy me"), None, "S15 bcc(), notify(): taken")
     t.is_(f.send(13, body="x" * 70 + "\n", subject="small"), None, "small")
     t.is_(f.send(14, body=("x" * 70 + "\n") * 33000), None, "S15 body-size")
+    f.send(15, subject='quote" action=pass x="')
+    t.ok(f.a.milter.wait_log("reply=\"550 5.7.1 quote' action=pass x='\" "),
+         "S15 a quote in a subject ends no value in the log")
     f.settle()
     t.is_(f.delivered(1), [], "S15 drop(): nobody got it")
     t.is_(list(f.held().values()), [["y@b.example"]],
