@@ -166,7 +166,7 @@ static enum tls_live_answer
 ask_listeners(const char *module, struct error *err)
 {
 	enum tls_live_answer answer = TLS_LIVE_UNKNOWN, worst = answer;
-	char *services = ask_postconf("-M", "inet"), *save = NULL;
+	char *services = ask_postconf("-M", "*/inet"), *save = NULL;
 	char name[256], type[16], program[64];
 	const char *host, *port;
 	struct error why = {0};
