@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "check_tls.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,14 +141,13 @@ check_file(const struct settings *s, const char *file,
 
 /*
  * "smtp", "127.0.0.1:10025", "[::1]:25": what `postconf -M` has first in a
- * line.  host: where it listens, or this machine.
+ * line.  host is changed when the service has one.
  */
 static void
 split_service(char *service, const char **host, const char **port)
 {
 	char *colon = strrchr(service, ':');
 
-	*host = "127.0.0.1";
 	*port = service;
 	if (colon == NULL)
 		return;
@@ -161,18 +161,53 @@ split_service(char *service, const char **host, const char **port)
 		*host = service;
 }
 
-/* Asks smtpds in their order until one says something about TLS. */
+/* Does master.cf take TLS from this one (our re-injection listeners)? */
+static bool
+has_no_starttls(const char *service)
+{
+	char *level = mem_printf("%s/inet/smtpd_tls_security_level", service);
+	char *wrapper = mem_printf("%s/inet/smtpd_tls_wrappermode", service);
+	char *one = ask_postconf("-P", level);
+	char *two = ask_postconf("-P", wrapper);
+	bool none = (one != NULL && strstr(one, "= none") != NULL) ||
+		    (two != NULL && strstr(two, "= yes") != NULL);
+
+	free(level);
+	free(wrapper);
+	free(one);
+	free(two);
+	return none;
+}
+
+/* Where smtpd listens that has no address of its own. */
+static char *
+default_host(void)
+{
+	char *host = postconf("inet_interfaces");
+
+	host[strcspn(host, ", \t")] = '\0';
+	if (host[0] != '\0' && strcmp(host, "all") != 0 &&
+	    strcmp(host, "loopback-only") != 0)
+		return host;
+	free(host);
+	return mem_strdup("127.0.0.1");
+}
+
+/*
+ * Asks smtpds in their order until one has the module.  err stays empty
+ * when there is none to ask (postscreen(8) alone).
+ */
 static enum tls_live_answer
 ask_listeners(const char *module, struct error *err)
 {
 	enum tls_live_answer answer = TLS_LIVE_UNKNOWN, worst = answer;
 	char *services = ask_postconf("-M", "*/inet"), *save = NULL;
+	char *here = default_host();
 	char name[256], type[16], program[64];
 	const char *host, *port;
 	struct error why = {0};
 	int asked = 0;
 
-	error_temp(err, "no smtpd is in master.cf");
 	for (char *line = services == NULL
 			      ? NULL
 			      : strtok_r(services, "\n", &save);
@@ -180,9 +215,11 @@ ask_listeners(const char *module, struct error *err)
 	     line = strtok_r(NULL, "\n", &save)) {
 		if (sscanf(line, "%255s %15s %*s %*s %*s %*s %*s %63s", name,
 			type, program) != 3 ||
-		    strcmp(type, "inet") != 0 || strcmp(program, "smtpd") != 0)
+		    strcmp(type, "inet") != 0 ||
+		    strcmp(program, "smtpd") != 0 || has_no_starttls(name))
 			continue;
 		asked++;
+		host = here;
 		split_service(name, &host, &port);
 		answer = tls_live_ask(host, port, module, &why);
 		if (answer == TLS_LIVE_MODULE)
@@ -193,6 +230,7 @@ ask_listeners(const char *module, struct error *err)
 		}
 	}
 	free(services);
+	free(here);
 	return answer == TLS_LIVE_MODULE ? answer : worst;
 }
 
@@ -217,7 +255,7 @@ check_live(const char *module, json_t *findings)
 	else if (answer == TLS_LIVE_NO_MODULE)
 		check_tell(findings, "crl-postfix-smtpd", "critical", text,
 		    "postfix reload");
-	else
+	else if (err.text[0] != '\0')
 		check_tell(findings, "crl-postfix-smtpd", "warning", text,
 		    "is Postfix running?");
 	free(text);
@@ -238,18 +276,36 @@ check_sessions(json_t *findings)
 	int64_t seconds = 0;
 	struct error ignored;
 	char *line;
+	bool long_time;
 
 	if (strcmp(asks, "yes") == 0 && text[0] != '\0' &&
-	    param_parse(&p, &v, &seconds, &ignored) && seconds > SESSION) {
+	    param_parse(&p, &v, &seconds, &ignored)) {
+		long_time = seconds > SESSION;
 		line = mem_printf("smtpd_tls_session_cache_timeout = %s: a "
 		    "revoked client certificate may come back for so long "
 		    "in a session that is taken up again", text);
-		check_tell(findings, "crl-postfix-sessions", "warning", line,
-		    "postconf -e smtpd_tls_session_cache_timeout=3600s");
+		check_tell(findings, "crl-postfix-sessions",
+		    long_time ? "warning" : "ok", line,
+		    long_time ? "postconf -e "
+				"smtpd_tls_session_cache_timeout=3600s"
+			      : "");
 		free(line);
 	}
 	free(asks);
 	free(text);
+}
+
+static void
+tell_unused(bool too_old, json_t *findings)
+{
+	check_tell(findings, "crl-postfix", "warning",
+	    too_old ? "Postfix does not check revocation: it is older than "
+		      "3.7.6 and cannot be given an OpenSSL configuration"
+		    : "Postfix does not check revocation: tls_config_file "
+		      "does not name our file",
+	    too_old ? "use a newer one" : "postseal crl postfix-config; or "
+		"inbound_smtp_tls = no and outbound_smtp_tls = no in "
+		"crl-check");
 }
 
 void
@@ -258,17 +314,15 @@ check_tls(const struct settings *s, bool wanted, json_t *findings)
 	const struct crl_check_settings *check = settings_get(s, "crl-check");
 	char *file = postconf("tls_config_file");
 	char *name = postconf("tls_config_name");
+	char *version = postconf("mail_version");
 	char *module = NULL;
 
+	/* A server that hangs up must not end us. */
+	signal(SIGPIPE, SIG_IGN);
 	if (file[0] != '/') {
-		if (wanted && file[0] != '\0' &&
+		if (wanted && version[0] != '\0' &&
 		    (check->inbound_smtp_tls || check->outbound_smtp_tls))
-			check_tell(findings, "crl-postfix", "warning",
-			    "Postfix does not check revocation: "
-			    "tls_config_file does not name our file",
-			    "postseal crl postfix-config; or "
-			    "inbound_smtp_tls = no and outbound_smtp_tls = no "
-			    "in crl-check");
+			tell_unused(file[0] == '\0', findings);
 	} else if (check_file(s, file, name[0] == '\0' ? NULL : name, &module,
 		       findings)) {
 		if (module != NULL)
@@ -277,5 +331,6 @@ check_tls(const struct settings *s, bool wanted, json_t *findings)
 	}
 	free(file);
 	free(name);
+	free(version);
 	free(module);
 }

@@ -13,6 +13,8 @@
 #include "tls_log.h"
 #include "tls_spool.h"
 
+#define LOGGED_MAX 4 /* lines about one chain, however long */
+
 enum side { SIDE_NONE, SIDE_INBOUND, SIDE_OUTBOUND };
 
 /* Of the process: OpenSSL's hooks come without a place for ours. */
@@ -100,6 +102,7 @@ struct walk {
 	bool refused; /* an error was told before we came */
 	bool unknown; /* logged once */
 	bool found;   /* we told one */
+	int logged;
 };
 
 static bool
@@ -107,10 +110,11 @@ judge(struct walk *w, X509 *cert, int depth, const struct crl_answer *a)
 {
 	if (a->status == CRL_GOOD)
 		return true;
-	if (a->status == CRL_REVOKED)
-		log_finding(w->side, cert, depth, "revoked",
-		    crl_reason_text(a->reason));
-	else {
+	if (a->status == CRL_REVOKED) {
+		if (w->logged++ < LOGGED_MAX)
+			log_finding(w->side, cert, depth, "revoked",
+			    crl_reason_text(a->reason));
+	} else {
 		/* Strangers with certificates of their own are many. */
 		if (!w->refused && !w->unknown)
 			log_finding(w->side, cert, depth, "unknown",

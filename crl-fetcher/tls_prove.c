@@ -196,10 +196,12 @@ try_handshake(const struct tls_section *s, const struct victim *v,
 	if (client != NULL && server != NULL && shake_hands(client, server)) {
 		proof->inbound = result_of(server, s->inbound);
 		proof->outbound = result_of(client, s->outbound);
-	} else
+	} else {
+		const char *why = ERR_reason_error_string(ERR_peek_error());
+
 		snprintf(proof->text, sizeof(proof->text),
-		    "no handshake came about: %s",
-		    ERR_reason_error_string(ERR_peek_error()));
+		    "no handshake came about: %s", why == NULL ? "" : why);
+	}
 	SSL_free(client);
 	SSL_free(server);
 	X509_free(ca);
