@@ -83,10 +83,18 @@ check_section(const struct settings *s, const struct tls_section *is,
 }
 
 static void
-check_missed(const struct tls_proof *p, const char *file, json_t *findings)
+check_proof(const struct tls_proof *p, const char *file, json_t *findings)
 {
 	char *text;
 
+	if (p->text[0] != '\0') {
+		text = mem_printf("no handshake was tried: %s", p->text);
+		check_tell(findings, "crl-postfix-handshake", "ok", text, "");
+		free(text);
+	}
+	if (p->inbound == TLS_PROOF_REVOKED || p->outbound == TLS_PROOF_REVOKED)
+		check_tell(findings, "crl-postfix-handshake", "ok",
+		    "a revoked certificate is refused in a handshake", "");
 	if (p->inbound != TLS_PROOF_MISSED && p->outbound != TLS_PROOF_MISSED)
 		return;
 	text = mem_printf("%s: a revoked certificate was accepted in a "
@@ -124,12 +132,7 @@ check_file(const struct settings *s, const char *file,
 		    FIX);
 	else {
 		check_section(s, &section, findings);
-		check_missed(&proof, file, findings);
-		if (proof.inbound == TLS_PROOF_REVOKED ||
-		    proof.outbound == TLS_PROOF_REVOKED)
-			check_tell(findings, "crl-postfix-handshake", "ok",
-			    "a revoked certificate is refused in a handshake",
-			    "");
+		check_proof(&proof, file, findings);
 		*module = mem_strdup(path);
 	}
 	free(text);

@@ -44,6 +44,14 @@ make_serial(const struct der *serial)
 }
 
 static void
+victim_clear(struct victim *v)
+{
+	X509_NAME_free(v->issuer);
+	ASN1_INTEGER_free(v->serial);
+	*v = (struct victim){0};
+}
+
+static void
 look_at(void *context, const char *name, const struct crl_index_file *f)
 {
 	struct victim *v = context;
@@ -56,18 +64,12 @@ look_at(void *context, const char *name, const struct crl_index_file *f)
 	    f->flags & CRL_INDEX_ATTRIBUTE_ONLY)
 		return;
 	crl_index_file_entry(f, 0, &serial, &entry);
+	victim_clear(v);
 	p = f->field[CRL_INDEX_ISSUER].p;
 	v->issuer = d2i_X509_NAME(NULL, &p,
 	    (long)f->field[CRL_INDEX_ISSUER].n);
 	v->serial = make_serial(&serial);
 	v->found = v->issuer != NULL && v->serial != NULL;
-}
-
-static void
-victim_clear(struct victim *v)
-{
-	X509_NAME_free(v->issuer);
-	ASN1_INTEGER_free(v->serial);
 }
 
 /* ---- certificates for one handshake ---- */

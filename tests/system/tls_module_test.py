@@ -17,7 +17,7 @@ import stat
 import subprocess
 import time
 
-from harness import Sink, SmtpClient, main, wait_for
+from harness import Sink, SmtpClient, SmtpError, main, wait_for
 from harness.crl import Ca, Fetcher, Web
 from harness.milter import program
 from harness.scope import new_directory
@@ -172,6 +172,14 @@ def policy(t):
     site.revoke(bad)
     sink = Sink()
     a = site.postfix.relay(sink.port).set(smtp_tls_security_level="may")
+    ports = {word: a.listener(
+        smtpd_relay_restrictions=f"{word}, reject",
+        smtpd_recipient_restrictions="",
+        relay_clientcerts=known)
+        for word, known in (("permit_tls_all_clientcerts", ""),
+                            ("permit_tls_clientcerts", "static:yes"))}
+    ports["required"] = a.listener(smtpd_tls_req_ccert="yes",
+                                   smtpd_tls_security_level="encrypt")
     a.start()
     for certificate in (good, bad):
         client = a.connect(certificate)
@@ -181,6 +189,26 @@ def policy(t):
                      " ".join(h.split())) for name in ("good", "bad")}
     t.ok("verified OK" in of["good"] and "not verified" in of["bad"],
          "R3 inbound: Received tells who was verified", *heads)
+    for restriction, expected in (
+            ("permit_tls_all_clientcerts", "554"), ("permit_tls_clientcerts",
+                                                    "250")):
+        t.is_(_relay(ports[restriction], bad), expected,
+              f"R3 inbound: {restriction} and a revoked certificate "
+              "(postseal_tls.8 says so)")
+    t.is_([_relay(ports["required"], c) for c in (good, bad)],
+          ["250", "refused"], "R3 inbound: smtpd_tls_req_ccert refuses it")
+
+
+def _relay(port, certificate):
+    """The code for RCPT, or "refused" when it does not come so far."""
+    try:
+        client = SmtpClient(port)
+        client.hello()
+        client.starttls(client_context(certificate, V12))
+        client.command("MAIL FROM:<x@a.example>", 250)
+        return str(client.command("RCPT TO:<y@b.example>")[0])
+    except (SmtpError, OSError):
+        return "refused"
 
 
 def missing(t):
@@ -352,6 +380,21 @@ def outbound_may(t):
          "R3 outbound may: not trusted, though", a.log())
 
 
+def outbound_fingerprint(t):
+    site = Site(level="fingerprint")
+    bad = site.leaf("bad", dns=["mx.example"])
+    site.revoke(bad)
+    colons = re.sub(r"..(?!$)", r"\g<0>:", fingerprint(bad))
+    site.postfix.set(smtp_tls_fingerprint_digest="sha256",
+                     smtp_tls_fingerprint_cert_match=colons)
+    t.is_(Deliver(site)(bad), "sent",
+          "R3 outbound fingerprint (to OpenSSL, DANE-EE): the certificate "
+          "that was named is taken, as RFC 7671 5.1 says")
+    t.ok("postseal_tls" not in site.postfix.log(),
+         "R3 outbound fingerprint: OpenSSL does not ask us",
+         site.postfix.log())
+
+
 def outbound_off(t):
     site = Site(check="outbound_smtp_tls = no")
     bad = site.leaf("bad", dns=["mx.example"])
@@ -447,14 +490,20 @@ def _check(site):
 def check(t):
     site = Site()
     bad = site.leaf("bad")
-    a = site.postfix.start()
+    a = site.postfix
+    # Not these are to be asked, though they come first in master.cf.
+    a.listener(smtpd_tls_security_level="none")
+    a.listener(smtpd_tls_wrappermode="yes")
+    a._listeners.reverse()
+    a.start()
     found = _check(site)
     t.ok(found.get("crl-postfix-smtpd", {}).get("severity") == "ok" and
          all(f["severity"] == "ok" for f in found.values()),
          "R+ check: the running smtpd has the module", found)
     site.revoke(bad)
     found = _check(site)
-    t.is_(found.get("crl-postfix-handshake", {}).get("severity"), "ok",
+    t.is_(found.get("crl-postfix-handshake", {}).get("text"),
+          "a revoked certificate is refused in a handshake",
           "R+ check: a handshake of its own is refused for revocation")
     for what, damage in (
             ("missing", os.unlink), ("a directory", os.mkdir),
@@ -593,5 +642,5 @@ def hostile(t):
 
 main(inbound, inbound_chroot, policy, missing, switches, spool, constraints,
      outbound_secure, outbound_secure_chroot, outbound_verify, outbound_may,
-     outbound_off, tlsproxy, resumption, no_index, check, broken, config,
-     hostile)
+     outbound_fingerprint, outbound_off, tlsproxy, resumption, no_index,
+     check, broken, config, hostile)
