@@ -636,6 +636,15 @@ def hostile(t):
          line[0].endswith("O=Test\"") and r"\0A" in line[0],
          "B10 it is logged on one line, escaped", a.log()[-1500:])
     t.is_(a.verdict(many), "Trusted", "B10 3,000 names: served")
+    ca = sub
+    for i in range(14):
+        ca = Ca(f"deep{i}", site.root.pki, issuer=ca.certificate)
+    site.revoke(sub.certificate, "root")
+    before = len(a.log())
+    t.is_(a.verdict(site.leaf("deep", ca)), "Untrusted",
+          "B10 a chain of 16: not trusted")
+    t.ok(a.log()[before:].count("postseal_tls:") <= 4,
+         "B10 a long chain is no long log", a.log()[before:])
     t.ok(not re.search(r"signal|fatal|panic", a.log()),
          "B10 nothing ended", a.log())
 
