@@ -583,7 +583,8 @@ def config(t):
     shutil.copyfile(program("postseal_tls.so"), module)
     _write(base, b"openssl_conf = start\n[start]\nssl_conf = ssl\n"
            b"providers = them\n[ssl]\nsystem_default = all\n[all]\n"
-           b"Ciphersuites = TLS_CHACHA20_POLY1305_SHA256\n[them]\ndefault = on\nlegacy = on\n"
+           b"Ciphersuites = TLS_CHACHA20_POLY1305_SHA256\n"
+           b"[them]\ndefault = on\nlegacy = on\n"
            b"[on]\nactivate = 1\n")
     ran = site.fetcher.command("postfix-config", "--base", base, "--file",
                                out, "--module", module)
