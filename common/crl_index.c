@@ -115,8 +115,12 @@ slot_fill(struct slot *s, int dir, const char *name, const struct stat *st)
 {
 	s->whole =
 	    crl_index_file_open(dir, name, &s->file) == CRL_INDEX_OK;
-	/* What was seen first: a change in between is seen next time. */
-	s->file.st = *st;
+	/*
+	 * What was seen first: a change in between is seen next time.  What
+	 * could not be looked at (no descriptors, no memory) is tried again.
+	 */
+	if (s->whole || s->file.st.st_ino != 0)
+		s->file.st = *st;
 	if (s->whole && !parse_issuer(s)) {
 		crl_index_file_close(&s->file);
 		s->whole = false;

@@ -139,6 +139,7 @@ crl_index_file_open(int dir, const char *name, struct crl_index_file *f)
 	void *map = MAP_FAILED;
 	int fd;
 
+	errno = 0;
 	memset(f, 0, sizeof(*f));
 	fd = openat(dir, name,
 	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -150,6 +151,8 @@ crl_index_file_open(int dir, const char *name, struct crl_index_file *f)
 		 st.st_size <= CRL_INDEX_SIZE_MAX)
 		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd,
 		    0);
+	if (map == MAP_FAILED && errno == ENOMEM)
+		memset(&st, 0, sizeof(st));
 	close(fd);
 	if (map != MAP_FAILED &&
 	    !crl_index_file_parse(map, (size_t)st.st_size, f)) {

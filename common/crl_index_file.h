@@ -108,7 +108,8 @@ enum crl_index_state {
 
 /*
  * Maps the file name in the open directory dir; a symbolic link is damaged.
- * f->st is set when DAMAGED and the file could be looked at, else zeroed.
+ * f->st is set when DAMAGED and the file could be looked at, else zeroed:
+ * another time it may be whole.
  * Close f after OK only.
  */
 enum crl_index_state crl_index_file_open(int dir, const char *name,

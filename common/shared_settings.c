@@ -299,6 +299,20 @@ static const struct param crl_check_params[] = {
 	    .def = "/var/lib/postseal/crl",
 	    .help = "Directory of revocation lists in OpenSSL's hashed "
 		    "layout" },
+	{ .name = "certificate_spool",
+	    .type = PARAM_PATH,
+	    .offset = AT(certificate_spool),
+	    .def = "/var/lib/postseal/cert-spool",
+	    .help = "Directory in which postseal_tls.so puts verified client "
+		    "certificates of incoming SMTP" },
+	{ .name = "certificate_spool_max",
+	    .type = PARAM_INT,
+	    .offset = AT(certificate_spool_max),
+	    .def = "10000",
+	    .min = 0,
+	    .max = 1000000,
+	    .help = "Files in certificate_spool above which no more are "
+		    "added; 0: none is kept" },
 };
 #undef AT
 

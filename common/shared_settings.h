@@ -75,6 +75,8 @@ struct crl_check_settings {
 	int missing_crl;
 	int64_t grace; /* seconds after nextUpdate */
 	char *directory;
+	char *certificate_spool; /* filled by postseal_tls.so */
+	int64_t certificate_spool_max; /* files; 0: none is kept */
 };
 
 extern const struct section_type postseal_section, ca_list_section,

@@ -3,9 +3,10 @@
 """
 The main job, shown: organisations A and B, each with a private Postfix and
 a milter-smime of its own; mail both ways, signed, and triple-wrapped; an
-attacker on the way; a consumer who has openssl(1) and a Maildir.  Says of
-everything it shows whether that is so, asking openssl(1) for a second
-opinion, and ends with status 1 if anything is not.  Started by contrib/demo.
+attacker on the way; a consumer who has openssl(1) and a Maildir; a client
+certificate that is revoked.  Says of everything it shows whether that is so,
+asking openssl(1) for a second opinion, and ends with status 1 if anything is
+not.  Started by contrib/demo.
 """
 
 import argparse
@@ -24,6 +25,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from harness import (Message, Milter, Pki, Postfix, Sink, base_directory,
                      cms_decrypt, cms_encrypt, cms_sign, cms_verify, crlf,
                      keep, libexec, program, send, standard_config, wait_for)
+from harness.crl import Fetcher, Web
+from harness.tls import TlsPostfix
 
 COLOURS = {"good": "32", "bad": "31", "title": "1", "label": "36", "dim": "2"}
 
@@ -565,6 +568,38 @@ def quarantined(report, a, b, passed):
                  "it was")
 
 
+def revoked(report):
+    report.title("11. A client's key is stolen; its CA revokes the "
+                 "certificate; a Postfix that runs knows at once")
+    pki, web = Pki("clients"), Web()
+    ca = pki.ca("ca", subject="/O=Clients/CN=CA")
+    server = pki.leaf("mx", ca, dns=["mx.example"], purpose="serverAuth")
+    client = pki.leaf("client", ca, purpose="clientAuth",
+                      subject="/O=Clients/CN=client.example")
+
+    def fetch():
+        with open(pki.crl(ca), "rb") as file:
+            web.put("/ca.crl", file.read())
+        ran = fetcher.run("--all")
+        report.check(ran.code == 0, "crl-fetcher takes the CA's list"
+                                    f"{because(ran.err, ran.code == 0)}")
+
+    fetcher = Fetcher([ca], {"clients": [
+        "file_type = pem", f"primary_url = {web.url('/ca.crl')}"]},
+        check="certificate_spool_max = 0")
+    fetch()
+    postfix = TlsPostfix("c", ca, fetcher, server, chroot=True).start()
+    report.check(postfix.verdict(client) == "Trusted",
+                 "smtpd trusts the client's certificate")
+    pki.revoke(client)
+    fetch()
+    report.check(postfix.verdict(client) == "Untrusted",
+                 "and does not any more, without reload, in its chroot")
+    line = postfix.wait_log(r"postseal_tls: (direction=\S+ .*)")[1]
+    for part in textwrap.wrap(line, 66):
+        report.say("log", part)
+
+
 def demonstrate(report):
     a, b = setting_up(report)
     a.write_filters(FILTERS_A)
@@ -586,6 +621,7 @@ def demonstrate(report):
     from_consumer(report, a, carol)
     filtered(report, a, b, to_b)
     quarantined(report, a, b, passed)
+    revoked(report)
     for organisation in (a, b):
         organisation.milter.kill()  # a friendly end takes it five seconds
 

@@ -20,6 +20,7 @@
 #include "common/pem_file.h"
 #include "common/shared_settings.h"
 #include "common/x509_facts.h"
+#include "check_tls.h"
 #include "crl_settings.h"
 #include "listing.h"
 #include "sources.h"
@@ -301,15 +302,6 @@ command_fetch(const struct settings *s, int argc, char **argv)
 /* ---- for postseal check and postseal status ---- */
 
 static void
-tell(json_t *findings, const char *id, const char *severity,
-    const char *text, const char *fix)
-{
-	json_array_append_new(findings,
-	    json_pack("{s:s, s:s, s:s, s:s}", "id", id, "severity", severity,
-		"text", text, "fix", fix));
-}
-
-static void
 check_source(json_t *findings, const json_t *o)
 {
 	const char *name = json_string_value(json_object_get(o, "source"));
@@ -321,12 +313,12 @@ check_source(json_t *findings, const json_t *o)
 
 	if (strcmp(state, "new") == 0) {
 		line = mem_printf("CRL source %s was never fetched", name);
-		tell(findings, "crl-source", "critical", line,
+		check_tell(findings, "crl-source", "critical", line,
 		    "run crl-fetcher; is its timer or cron job there?");
 		free(line);
 	} else if (text != NULL) {
 		line = mem_printf("CRL source %s: %s", name, text);
-		tell(findings, "crl-source",
+		check_tell(findings, "crl-source",
 		    strcmp(severity, "CRITICAL") == 0 ? "critical"
 						      : "warning",
 		    line, "see postseal crl show");
@@ -342,7 +334,7 @@ check_indexes(const struct settings *s, json_t *findings)
 	size_t i, whole = 0;
 
 	if (all == NULL) {
-		tell(findings, "crl-directory", "critical", err.text,
+		check_tell(findings, "crl-directory", "critical", err.text,
 		    "make it: systemd-tmpfiles --create postseal.conf");
 		return;
 	}
@@ -357,14 +349,14 @@ check_indexes(const struct settings *s, json_t *findings)
 		}
 		line = mem_printf("%s is damaged and counts as missing",
 		    json_string_value(json_object_get(o, "index")));
-		tell(findings, "crl-index", "warning", line,
+		check_tell(findings, "crl-index", "warning", line,
 		    "crl-fetcher makes it again at its next round");
 		free(line);
 	}
 	if (whole > 0) {
 		char *line = mem_printf("%zu revocation lists", whole);
 
-		tell(findings, "crl-index", "ok", line, "");
+		check_tell(findings, "crl-index", "ok", line, "");
 		free(line);
 	}
 	json_decref(all);
@@ -386,7 +378,7 @@ check_rounds(const json_t *sources, json_t *findings)
 			newest = one;
 	}
 	if (newest != 0 && (int64_t)(clock_now() - newest) > ROUND_LATE * 8)
-		tell(findings, "crl-rounds", "warning",
+		check_tell(findings, "crl-rounds", "warning",
 		    "crl-fetcher has fetched nothing for more than a week",
 		    "systemctl enable --now crl-fetcher.timer");
 }
@@ -400,7 +392,7 @@ command_self_check(const struct settings *s, const char *problem)
 	size_t i;
 
 	if (s == NULL) {
-		tell(findings, "crl-settings", "critical", problem,
+		check_tell(findings, "crl-settings", "critical", problem,
 		    "correct the file");
 		goto out;
 	}
@@ -410,11 +402,12 @@ command_self_check(const struct settings *s, const char *problem)
 	check_rounds(sources, findings);
 	if (json_array_size(sources) > 0)
 		check_indexes(s, findings);
+	check_tls(s, json_array_size(sources) > 0, findings);
 	if (!start_drop(s, &err))
-		tell(findings, "crl-user", "critical", err.text,
+		check_tell(findings, "crl-user", "critical", err.text,
 		    "create the user (setting user)");
 	else if (!sources_load(&loaded, s, &err))
-		tell(findings, "crl-issuers", "critical", err.text,
+		check_tell(findings, "crl-issuers", "critical", err.text,
 		    "until then no CRL is fetched");
 	sources_clear(&loaded);
 out:

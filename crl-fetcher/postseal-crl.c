@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 
 #include "command_crl.h"
+#include "command_tls.h"
 #include "common/log.h"
 #include "common/service.h"
 #include "common/shared_settings.h"
@@ -24,6 +25,8 @@ static const char usage[] =
     "  show [--json] SOURCE\n"
     "  show [--json] --cert FILE [--issuer FILE] [--at TIME]\n"
     "  fetch [--all] [--force] [SOURCE]…\n"
+    "  postfix-config [--write | --undo] [--file FILE] [--base FILE]\n"
+    "      [--module FILE]\n"
     "  --self-check --json, --status --json, --describe, -V, --help\n";
 
 static const struct {
@@ -33,6 +36,7 @@ static const struct {
 	{"list", command_list},
 	{"show", command_show},
 	{"fetch", command_fetch},
+	{"postfix-config", command_postfix_config},
 };
 
 static int

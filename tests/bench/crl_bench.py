@@ -166,6 +166,27 @@ class Bench:
         self.bar("crl-lookup", median(took), 20,
                  f"microseconds of one certificate, {HUGE} entries")
 
+    def handshake(self):
+        root = Ca("root", self.large_ca.pki)
+        mid = Ca("mid", root.pki, issuer=root.certificate)
+        chain = root.pki.leaf("leaf", issuer=mid.certificate,
+                              purpose="serverAuth")
+        path = chain.cert + ".chain"
+        with open(path, "w") as file:
+            file.write(chain.pem())
+        fetcher = Fetcher([root, mid], {
+            ca.name: ["primary_url = " + self.nginx.put(
+                f"{ca.name}.crl", ca.crl("--many", HUGE))]
+            for ca in (root, mid)})
+        assert fetcher.run().code == 0
+        took = [float(subprocess.run(
+            [LIMITS, "handshake", fetcher.crl, root.cert, path, chain.key],
+            capture_output=True, check=True).stdout)
+            for _ in range(self.rounds)]
+        self.bar("crl-handshake", median(took), 20,
+                 "microseconds of one handshake: leaf and intermediate, "
+                 f"{HUGE} entries each")
+
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
@@ -175,7 +196,8 @@ def main():
     except Skip as why:
         print(f"# bench crl: SKIP {why}")
         return
-    for part in (bench.small, bench.big, bench.lookup, bench.peer):
+    for part in (bench.small, bench.big, bench.lookup,
+                 bench.handshake, bench.peer):
         part()
     sys.exit(not bench.good)
 

@@ -3,10 +3,12 @@
  * What fetching CRLs must cost at least: libcurl, one signature check, one
  * file for each that survives a crash (written beside, fsync, rename, fsync
  * of the directory); and for a large one the hash and a sort of its serial
- * numbers.  Also times a lookup in an index.
+ * numbers.  Also times a lookup in an index, and all that postseal_tls.so
+ * does about revocation in a handshake.
  *
  * usage: crl_limits small|large CA DIR URL…
  *        crl_limits lookup DIR CERT
+ *        crl_limits handshake DIR CA CHAIN KEY
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -19,11 +21,13 @@
 #include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "common/crl_index.h"
 #include "crl-fetcher/crl_signature.h"
 #include "crl-fetcher/crl_walk.h"
+#include "crl-fetcher/tls_check.h"
 
 #define LOOKUPS 200000
 #define WIDTH 20
@@ -142,12 +146,22 @@ fetch(bool large, const char *ca, const char *dir, char **urls)
 	curl_easy_cleanup(curl);
 }
 
+static double
+seconds_since(const struct timespec *from)
+{
+	struct timespec to;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	return (double)(to.tv_sec - from->tv_sec) +
+	       (double)(to.tv_nsec - from->tv_nsec) / 1e9;
+}
+
 static void
 lookup(const char *dir, const char *path)
 {
 	struct crl_index *index = crl_index_open(dir);
 	X509 *cert = read_cert(path);
-	struct timespec from, to;
+	struct timespec from;
 	struct crl_answer answer;
 
 	must(index != NULL, dir);
@@ -156,13 +170,65 @@ lookup(const char *dir, const char *path)
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
 	for (int i = 0; i < LOOKUPS; i++)
 		crl_index_check(index, cert, NULL, time(NULL), 0, &answer);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
-	printf("%.3f\n",
-	    ((double)(to.tv_sec - from.tv_sec) * 1e6 +
-		(double)(to.tv_nsec - from.tv_nsec) / 1e3) /
-		LOOKUPS);
+	printf("%.3f\n", seconds_since(&from) * 1e6 / LOOKUPS);
 	X509_free(cert);
 	crl_index_close(&index);
+}
+
+/* In the place of the module's step: the step, again and again. */
+static int
+time_step(X509_STORE_CTX *ctx)
+{
+	struct timespec from;
+
+	must(sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) == 3 &&
+		 tls_check_chain(ctx) == 1,
+	    "the chain is not as it should be");
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	for (int i = 0; i < LOOKUPS; i++)
+		tls_check_chain(ctx);
+	printf("%.3f\n", seconds_since(&from) * 1e6 / LOOKUPS);
+	return 1;
+}
+
+static SSL *
+make_end(const SSL_METHOD *method, const char *chain, const char *key)
+{
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	must(SSL_CTX_use_certificate_chain_file(ctx, chain) == 1 &&
+		 SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1,
+	    chain);
+	return SSL_new(ctx);
+}
+
+static void
+handshake(const char *dir, const char *ca, const char *chain, const char *key)
+{
+	const struct tls_section section = {.directory = dir,
+		.inbound = true, .outbound = true, .missing_rejects = true};
+	SSL *client, *server;
+	X509_STORE *store;
+	BIO *a, *b;
+	int one = 0, two = 0;
+
+	tls_check_start(&section);
+	client = make_end(TLS_client_method(), chain, key);
+	server = make_end(TLS_server_method(), chain, key);
+	store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(client));
+	X509_STORE_add_cert(store, read_cert(ca));
+	X509_STORE_set_check_revocation(store, time_step);
+	SSL_set_verify(client, SSL_VERIFY_PEER, NULL);
+	BIO_new_bio_pair(&a, 0, &b, 0);
+	SSL_set_bio(client, a, a);
+	SSL_set_bio(server, b, b);
+	SSL_set_connect_state(client);
+	SSL_set_accept_state(server);
+	for (int i = 0; i < 20 && (one != 1 || two != 1); i++) {
+		one = SSL_do_handshake(client);
+		two = SSL_do_handshake(server);
+	}
+	must(one == 1 && two == 1, "no handshake");
 }
 
 int
@@ -170,6 +236,8 @@ main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "lookup") == 0)
 		lookup(argv[2], argv[3]);
+	else if (argc == 6 && strcmp(argv[1], "handshake") == 0)
+		handshake(argv[2], argv[3], argv[4], argv[5]);
 	else if (argc > 4)
 		fetch(strcmp(argv[1], "large") == 0, argv[2], argv[3],
 		    argv + 4);

@@ -70,8 +70,15 @@ verdict smime_settings base64 cms_walk text_scan area
 quarantine lines
 """, "crl-fetcher": """
 postseal-crl main
-command_crl
+command_crl command_tls
+check_tls
+tls_prove tls_live
+tls_module
 start
+tls_config
+tls_check
+tls_spool tls_section
+tls_log
 round
 refresh
 hooks download

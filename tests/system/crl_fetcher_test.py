@@ -158,7 +158,10 @@ def commands(t):
     ran = fetcher.command("show", "--cert", leaf(stranger, "0B"))
     t.ok(ran.code == 2 and "no CRL of its issuer" in ran.out,
          "R3 show --cert: unknown, and why", ran)
-    found = json.loads(fetcher.command("--self-check", "--json").out)
+    # This machine's own Postfix is no part of it.
+    found = json.loads(fetcher.command(
+        "--self-check", "--json",
+        environment={"MAIL_CONFIG": "/nonexistent"}).out)
     t.is_({f["severity"] for f in found}, {"ok"},
           "P3 postseal check finds nothing wrong")
     status = json.loads(fetcher.command("--status", "--json").out)

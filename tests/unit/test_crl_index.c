@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -580,6 +581,39 @@ test_damage(void)
 	crl_index_close(&x);
 }
 
+/* The process we are in may have no descriptor left for a while. */
+static void
+test_shortage(void)
+{
+	struct crl_index *x = open_dir();
+	X509_NAME *name = make_name("Short CA", V_ASN1_UTF8STRING);
+	struct rlimit had, none;
+	struct crl_answer a;
+	char file[16], *path;
+	struct made m;
+
+	crl_index_name(name, 0, file, sizeof(file));
+	path = mem_printf("%s/%s", dir, file);
+	start(&m, "Short CA", NULL, 2, 2);
+	add(&m, "0123", 1);
+	put(&m, 0);
+	if (getrlimit(RLIMIT_NOFILE, &had) != 0)
+		abort();
+	none = had;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	a = ask(x, "Short CA", "0123");
+	setrlimit(RLIMIT_NOFILE, &had);
+	check(a.status == CRL_UNKNOWN && a.why == CRL_WHY_DAMAGED,
+	    "without a descriptor nothing is known");
+	check(ask(x, "Short CA", "0123").status == CRL_REVOKED,
+	    "with one again the same index is read");
+	unlink(path);
+	free(path);
+	X509_NAME_free(name);
+	crl_index_close(&x);
+}
+
 #define MANY 30000
 
 static void
@@ -720,6 +754,7 @@ main(void)
 	test_relative_point();
 	test_delta();
 	test_damage();
+	test_shortage();
 	test_many();
 	test_threads();
 	test_limits();

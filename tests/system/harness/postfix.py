@@ -16,7 +16,7 @@ import time
 
 from . import scope, smtp
 
-# Without chroot and without anything that looks outside.
+# Without anything that looks outside; @: in a chroot or not.
 _SERVICES = """\
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
@@ -30,8 +30,9 @@ verify    unix  - - n - 1 verify
 flush     unix  n - n 1000? 0 flush
 proxymap  unix  - - n - - proxymap
 proxywrite unix - - n - 1 proxymap
-smtp      unix  - - n - - smtp
-relay     unix  - - n - - smtp
+smtp      unix  - - @ - - smtp
+relay     unix  - - @ - - smtp
+tlsproxy  unix  - - @ - 0 tlsproxy
 showq     unix  n - n - - showq
 error     unix  - - n - - error
 retry     unix  - - n - - error
@@ -66,15 +67,17 @@ class Postfix:
         a.route("b.example", b.port)
         a.start()
 
-    Nothing is local: all mail goes where route() and relay() say, anything
+    With chroot, what speaks SMTP is in the queue directory.  Nothing is
+    local: all mail goes where route() and relay() say, anything
     else bounces.  What is deferred is tried again after two seconds.
     Everybody may relay, and be somebody else by XCLIENT.  Parameters,
     listeners and routes are read at start(); stop() and start() again keep
     queue and ports.
     """
 
-    def __init__(self, name, hostname=None, relay=None):
+    def __init__(self, name, hostname=None, relay=None, chroot=False):
         self.name = name
+        self._jail = "y" if chroot else "n"
         self.hostname = hostname or f"{name}.example"
         self.directory = scope.new_directory(name)
         self.config = os.path.join(self.directory, "etc")
@@ -198,10 +201,11 @@ class Postfix:
             if value is not None))
         lines = []
         for port, options in self._listeners:
-            lines.append(f"127.0.0.1:{port} inet n - n - - smtpd")
+            lines.append(f"127.0.0.1:{port} inet n - {self._jail} - - smtpd")
             lines += [f"  -o {{ {name} = {value} }}"
                       for name, value in options.items()]
-        self._write("master.cf", _SERVICES + "\n".join(lines + self._lines)
+        services = _SERVICES.replace("@", self._jail)
+        self._write("master.cf", services + "\n".join(lines + self._lines)
                     + "\n")
         routes = {d: f"smtp:[127.0.0.1]:{p}" for d, p in self._routes.items()}
         routes["*"] = (f"smtp:[127.0.0.1]:{self._relay}" if self._relay

@@ -75,6 +75,17 @@ class SmtpClient:
             line.split(" ")[0].upper(): line.partition(" ")[2]
             for line in text.split("\n")[1:]}
 
+    def starttls(self, context, session=None):
+        """
+        TLS from here on, with an ssl.SSLContext (harness.tls makes them).
+        session: one to take up again.  Says EHLO again.
+        """
+        self.command("STARTTLS", 220)
+        self.file.close()
+        self.socket = context.wrap_socket(self.socket, session=session)
+        self.file = self.socket.makefile("rb")
+        self.hello()
+
     def xclient(self, **attributes):
         """
         Become another client: ADDR, NAME, LOGIN (an authenticated user,
@@ -130,6 +141,7 @@ class Message:
     def __init__(self, data):
         self.data = data  # bytes, dots un-stuffed, otherwise untouched
         self.sender = self.helo = self.mail_parameters = ""
+        self.encrypted = False
         self.recipients = []
         self.rcpt_parameters = []  # one for each recipient
         self.time = time.time()
@@ -178,15 +190,16 @@ class Sink:
     on_message  called with each Message before it is answered; may return
                 a reply instead of "250 2.0.0 Ok"; only what is answered
                 with 2xx is kept
+    tls         an ssl.SSLContext: STARTTLS is offered
     """
 
     FEATURES = ("PIPELINING", "SIZE 0", "8BITMIME", "DSN", "SMTPUTF8",
                 "ENHANCEDSTATUSCODES")
 
     def __init__(self, features=FEATURES, replies=None, delay=0.0,
-                 on_message=None, name="sink.example"):
+                 on_message=None, name="sink.example", tls=None):
         self.features, self.replies, self.delay = features, replies, delay
-        self.on_message, self.name = on_message, name
+        self.on_message, self.name, self.tls = on_message, name, tls
         self.messages = []
         self.sessions = 0
         self._changed = threading.Condition()
@@ -236,12 +249,13 @@ class Sink:
                              daemon=True).start()
 
     def _serve(self, connection):
+        session = _Session(self, connection)
         try:
-            _Session(self, connection).run()
+            session.run()
         except OSError:
             pass
         finally:
-            connection.close()
+            session.connection.close()
 
     def reply(self, stage, argument, default):
         if callable(self.replies):
@@ -265,6 +279,7 @@ class _Session:
     def __init__(self, sink, connection):
         self.sink, self.connection = sink, connection
         self.buffer = bytearray()
+        self.encrypted = False
         self.helo = ""
         self.message = Message(b"")
 
@@ -313,8 +328,19 @@ class _Session:
 
     def do_ehlo(self, rest):
         self.helo = rest
+        offer = ["STARTTLS"] if self.sink.tls and not self.encrypted else []
         self.say(*(f"250 {word}" for word in
-                   (self.sink.name, *self.sink.features)))
+                   (self.sink.name, *self.sink.features, *offer)))
+
+    def do_starttls(self, _rest):
+        if not self.sink.tls or self.encrypted:
+            self.say("502 5.5.1 no")
+            return
+        self.say("220 2.0.0 Ready")
+        self.connection = self.sink.tls.wrap_socket(self.connection,
+                                                    server_side=True)
+        self.encrypted = True
+        self.buffer.clear()
 
     def do_helo(self, rest):
         self.helo = rest
@@ -335,7 +361,7 @@ class _Session:
 
     def do_mail(self, rest):
         self.message = Message(b"")
-        self.message.helo = self.helo
+        self.message.helo, self.message.encrypted = self.helo, self.encrypted
         self.message.sender, self.message.mail_parameters = self.path(rest)
         self.say(self.sink.reply("MAIL", self.message.sender, "250 2.1.0 Ok"))
 
