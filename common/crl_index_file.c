@@ -305,7 +305,8 @@ point_covers(const struct crl_index_file *f, struct der point)
 		named = is_name_of_crl(f, &name.whole);
 	if (der_take(&point, DER_CONTEXT(1), &reasons))
 		mask = reasons_mask(&reasons.body);
-	return named ? mask : 0;
+	/* cRLIssuer: an indirect CRL, which has no index (6.3.3 b 1). */
+	return named && point.n == 0 ? mask : 0;
 }
 
 unsigned

@@ -46,7 +46,7 @@ struct fetch_reply {
 	bool unchanged; /* 304: no body */
 	struct fetch_body body;
 	char *etag, *last_modified; /* NULL: none, or absurd */
-	int64_t date;		    /* the server's; 0: not told */
+	int64_t date;		    /* the server's now; 0: not told */
 };
 
 struct fetch;

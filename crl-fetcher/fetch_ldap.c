@@ -82,7 +82,7 @@ set_options(struct query *q, struct error *err)
 {
 	const struct timeval connect = {
 		.tv_sec = q->limits->connect_timeout};
-	int version = LDAP_VERSION3, never = LDAP_OPT_X_TLS_DEMAND;
+	int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND;
 	bool ok;
 
 	ok = ldap_set_option(q->ld, LDAP_OPT_PROTOCOL_VERSION, &version) ==
@@ -93,7 +93,7 @@ set_options(struct query *q, struct error *err)
 		 LDAP_OPT_SUCCESS &&
 	     ldap_set_option(q->ld, LDAP_OPT_TIMEOUT, &connect) ==
 		 LDAP_OPT_SUCCESS &&
-	     ldap_set_option(q->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &never) ==
+	     ldap_set_option(q->ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) ==
 		 LDAP_OPT_SUCCESS;
 	if (ok && q->limits->ca_file != NULL)
 		ok = ldap_set_option(q->ld, LDAP_OPT_X_TLS_CACERTFILE,
@@ -166,6 +166,22 @@ search(struct query *q, LDAPMessage **answer, struct error *err)
 	return rc == LDAP_SUCCESS ? true : ldap_failed(err, rc);
 }
 
+/* A large one in a file: eight directories could fill the memory. */
+static bool
+keep(const struct fetch_limits *limits, const struct berval *value,
+    struct fetch_body *body, struct error *err)
+{
+	struct fetch_sink sink;
+	bool ok;
+
+	fetch_sink_init(&sink, limits->size, limits->spill_directory);
+	ok = fetch_sink_append(&sink, value->bv_val, value->bv_len) ?
+	    fetch_sink_take(&sink, body, err) : error_temp(err, "%s",
+		sink.err.text);
+	fetch_sink_clear(&sink);
+	return ok;
+}
+
 static bool
 take_value(struct query *q, LDAPMessage *answer, struct fetch_body *body,
     struct error *err)
@@ -186,11 +202,8 @@ take_value(struct query *q, LDAPMessage *answer, struct fetch_body *body,
 	else if (values[0]->bv_len > q->limits->size)
 		error_perm(err, "larger than %zu bytes (max_size)",
 		    q->limits->size);
-	else {
-		body->p = mem_dup(values[0]->bv_val, values[0]->bv_len);
-		body->n = values[0]->bv_len;
-		ok = true;
-	}
+	else
+		ok = keep(q->limits, values[0], body, err);
 	ldap_value_free_len(values);
 	ldap_memfree(name);
 	ber_free(ber, 0);

@@ -55,9 +55,8 @@ check_directory(const struct publish *p, struct error *err)
 	return true;
 }
 
-/* Only a run that was killed leaves any, and there is no other now. */
-static void
-clean(const struct publish *p)
+void
+publish_clean(const struct publish *p)
 {
 	int fd = openat(p->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -87,11 +86,18 @@ publish_open(const char *directory, unsigned rotate, struct error *err)
 		publish_close(&p);
 	} else if (!check_directory(p, err))
 		publish_close(&p);
-	else {
-		clean(p);
+	else
 		p->index = crl_index_open(directory);
-	}
 	return p;
+}
+
+bool
+publish_sync(const struct publish *p, struct error *err)
+{
+	/* EINVAL: a file system whose directories need no fsync. */
+	return fsync(p->dir) == 0 || errno == EINVAL ? true :
+	    error_errno(err, "crl-check directory %s: written, but not on "
+		"the disk", p->path);
 }
 
 bool
@@ -139,13 +145,31 @@ exists(const struct publish *p, const char *name)
 	return fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* HHHHHHHH.kN: is there one of each number below? */
+static bool
+is_reached(const struct publish *p, const char *name)
+{
+	char other[PUBLISH_NAME_SIZE];
+	unsigned n;
+
+	if (sscanf(name, "%*8[0-9a-f].%*1[ir]%3u", &n) != 1)
+		return false;
+	while (n-- > 0) {
+		snprintf(other, sizeof(other), "%.10s%u", name, n);
+		if (!exists(p, other))
+			return false;
+	}
+	return true;
+}
+
 bool
 publish_has_pem(const struct publish *p, const char *name, size_t size)
 {
 	struct stat st;
 
 	return fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode) && (size_t)st.st_size == size;
+	       S_ISREG(st.st_mode) && (size_t)st.st_size == size &&
+	       is_reached(p, name);
 }
 
 bool
@@ -161,10 +185,10 @@ publish_read(const struct publish *p, const char *name, struct buf *out,
 
 /* ---- series ---- */
 
-/* The facts of an index of this CRL; names is for what must be composed. */
+/* The facts of an index of this CRL. */
 struct facts {
 	struct index_facts index;
-	uint8_t names[NAMES_MAX];
+	uint8_t *names; /* what must be composed; free(3) */
 	X509_NAME *issuer;
 	uint32_t hash;
 };
@@ -214,6 +238,7 @@ compose_name(struct facts *f, const struct crl_walk *w)
 	rdns = issuer.body.n + rdn;
 	if (rdns > NAMES_MAX - 16)
 		return false;
+	f->names = mem_array(NAMES_MAX, 1);
 	n += put_tag(f->names + n, DER_CONTEXT_CONSTRUCTED(4), tagged(rdns));
 	n += put_tag(f->names + n, DER_SEQUENCE, rdns);
 	memcpy(f->names + n, issuer.body.p, issuer.body.n);
@@ -256,8 +281,7 @@ static bool
 facts_init(struct facts *f, const struct crl_walk *w, X509 *issuer,
     struct error *err)
 {
-	memset(&f->index, 0, sizeof(f->index));
-	f->issuer = NULL;
+	memset(f, 0, sizeof(*f));
 	f->index.reasons = w->reasons;
 	f->index.this_update = w->this_update;
 	f->index.next_update = w->next_update;
@@ -281,7 +305,9 @@ static void
 facts_clear(struct facts *f)
 {
 	X509_NAME_free(f->issuer);
+	free(f->names);
 	f->issuer = NULL;
+	f->names = NULL;
 }
 
 static bool
@@ -402,26 +428,25 @@ is_pem_of(const struct publish *p, const char *name,
     const struct publication *pub, const struct facts *f,
     struct publish_held *h)
 {
+	struct facts other = {.issuer = NULL};
 	struct crl_pem found;
 	struct crl_walk w;
-	struct facts *other;
 	struct error err;
 	bool same = false;
 
 	buf_init(&h->bytes, PEM_MAX);
-	other = mem_alloc(sizeof(*other));
 	if (publish_read(p, name, &h->bytes, &err) &&
 	    crl_pem_find((uint8_t *)h->bytes.data, h->bytes.len, &found,
 		&err) &&
 	    found.n == 1 && crl_walk(found.crl[0].p, found.crl[0].n, &w,
 				&err) &&
-	    w.base_number.n == 0 && facts_init(other, &w, pub->issuer, &err))
-		same = X509_NAME_cmp(other->issuer, f->issuer) == 0 &&
-		       other->index.flags == f->index.flags &&
-		       other->index.reasons == f->index.reasons &&
-		       der_equal(&other->index.field[CRL_INDEX_POINT_NAMES],
+	    w.base_number.n == 0 && facts_init(&other, &w, pub->issuer, &err))
+		same = X509_NAME_cmp(other.issuer, f->issuer) == 0 &&
+		       other.index.flags == f->index.flags &&
+		       other.index.reasons == f->index.reasons &&
+		       der_equal(&other.index.field[CRL_INDEX_POINT_NAMES],
 			   &f->index.field[CRL_INDEX_POINT_NAMES]) &&
-		       der_equal(&other->index.field[CRL_INDEX_KEY_ID],
+		       der_equal(&other.index.field[CRL_INDEX_KEY_ID],
 			   &f->index.field[CRL_INDEX_KEY_ID]);
 	if (same) {
 		EVP_Digest(w.whole.p, w.whole.n, h->digest, NULL,
@@ -431,8 +456,7 @@ is_pem_of(const struct publish *p, const char *name,
 		h->crl.digest = (struct der){h->digest, sizeof(h->digest)};
 	} else
 		buf_clear(&h->bytes);
-	facts_clear(other);
-	free(other);
+	facts_clear(&other);
 	return same;
 }
 
@@ -461,22 +485,21 @@ publish_find(const struct publish *p, const struct publication *pub,
     struct publish_held *h, struct error *err)
 {
 	struct survey s = {.best = MATCH_NOT};
-	struct facts *f = mem_alloc(sizeof(*f));
+	struct facts f;
 	bool ok;
 
 	memset(h, 0, sizeof(*h));
-	ok = facts_init(f, pub->crl, pub->issuer, err);
+	ok = facts_init(&f, pub->crl, pub->issuer, err);
 	if (ok) {
-		look_at_indexes(p, pub, f, &s, h);
+		look_at_indexes(p, pub, &f, &s, h);
 		if (!h->found)
-			look_at_pems(p, pub, f, &s, h);
+			look_at_pems(p, pub, &f, &s, h);
 		h->other_scope = !h->found && s.best == MATCH_OTHER_SCOPE;
 		if (h->index >= FILES_MAX || h->pem >= FILES_MAX)
 			ok = error_perm(err, "more than %d CRLs of one issuer",
 			    FILES_MAX);
 	}
-	facts_clear(f);
-	free(f);
+	facts_clear(&f);
 	return ok;
 }
 
@@ -622,19 +645,19 @@ publish_put(struct publish *p, const struct publication *pub,
 {
 	bool same = h->found && der_equal(&h->crl.digest, &pub->digest);
 	struct atomic_file *pem = NULL, *index = NULL;
-	struct facts *f = mem_alloc(sizeof(*f));
 	struct index_build b = {.at = 0};
 	unsigned number = h->pem, n = 0;
 	bool rotate, ok = false;
+	struct facts f;
 
-	if (!facts_init(f, pub->crl, pub->issuer, err))
+	if (!facts_init(&f, pub->crl, pub->issuer, err))
 		goto out;
-	rotate = h->found && !same && may_rotate(p, f->hash, &n);
+	rotate = h->found && !same && may_rotate(p, f.hash, &n);
 	if (rotate)
 		number = n <= p->rotate ? n : 0;
-	name_of(f->hash, 'i', h->index, index_name);
-	name_of(f->hash, 'r', number, pem_name);
-	if (!build_index(pub, f, number, &b, err))
+	name_of(f.hash, 'i', h->index, index_name);
+	name_of(f.hash, 'r', number, pem_name);
+	if (!build_index(pub, &f, number, &b, err))
 		goto out;
 	index = write_index(p, index_name, &b.bytes, err);
 	index_build_clear(&b);
@@ -649,17 +672,17 @@ publish_put(struct publish *p, const struct publication *pub,
 	 * The PEM file first: until the index follows, our programs go by
 	 * the old one, and the next run finds out and does it again.
 	 */
-	if (!atomic_file_commit_both(&pem, &index, err))
+	if ((pem != NULL && !atomic_file_place(&pem, err)) ||
+	    !atomic_file_place(&index, err))
 		goto out;
 	if (rotate && number == 0)
-		remove_above(p, f->hash, 1, n);
+		remove_above(p, f.hash, 1, n);
 	ok = true;
 out:
 	atomic_file_discard(&pem);
 	atomic_file_discard(&index);
 	index_build_clear(&b);
-	facts_clear(f);
-	free(f);
+	facts_clear(&f);
 	return ok;
 }
 
@@ -673,7 +696,8 @@ publish_has_index(const struct publish *p, const char *name,
 	char hex[65] = "";
 	bool same;
 
-	if (crl_index_file_open(p->dir, name, &f) != CRL_INDEX_OK)
+	if (!is_reached(p, name) ||
+	    crl_index_file_open(p->dir, name, &f) != CRL_INDEX_OK)
 		return false;
 	for (size_t i = 0; i < f.field[CRL_INDEX_DIGEST].n && i < 32; i++)
 		snprintf(hex + 2 * i, 3, "%02x",
@@ -785,7 +809,7 @@ static bool
 append_named(struct atomic_file *to, int dir, const char *name,
     struct error *err)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool ok;
 
 	if (fd < 0)
@@ -818,17 +842,16 @@ append_crls(const struct publish *p, struct atomic_file *to,
 
 bool
 publish_bundle(const struct publish *p, const char *path,
-    const struct strvec *before, struct error *err)
+    const struct buf *before, struct error *err)
 {
 	struct atomic_file *to;
-	bool ok = true;
+	bool ok;
 
 	to = atomic_file_open(path, FILE_MODE, (uid_t)-1, (gid_t)-1, err);
 	if (to == NULL)
 		return false;
-	for (size_t i = 0; ok && i < before->n; i++)
-		ok = append_named(to, AT_FDCWD, before->v[i], err);
-	ok = ok && append_crls(p, to, err) && atomic_file_sync(to, err) &&
+	ok = atomic_file_append(to, buf_text(before), before->len, err) &&
+	     append_crls(p, to, err) && atomic_file_sync(to, err) &&
 	     atomic_file_commit(&to, err);
 	atomic_file_discard(&to);
 	return ok;

@@ -30,14 +30,20 @@
 struct publish;
 
 /*
- * The directory must be ours or root's, and writable by nobody else; what
- * killed runs left there is removed.  rotate: further HHHHHHHH.rN that a
- * program finds that never looks at the same name twice; 0: none, files
- * are replaced.
+ * The directory must be ours or root's, and writable by nobody else.
+ * rotate: further HHHHHHHH.rN that a program finds that never looks at the
+ * same name twice; 0: none, files are replaced.
  */
 struct publish *publish_open(const char *directory, unsigned rotate,
     struct error *err);
 void publish_close(struct publish **p);
+
+/* Removes what killed runs left; under the lock, before anything is put. */
+void publish_clean(const struct publish *p);
+
+/* What was put survives a crash from here on; once, after all of it. */
+bool publish_sync(const struct publish *p, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* Do the indexes here list the certificate as revoked? */
 bool publish_is_revoked(const struct publish *p, X509 *cert, int64_t now);
@@ -75,7 +81,7 @@ void publish_held_clear(struct publish_held *h);
 
 /*
  * Writes what h says is missing or older.  The names of both files are
- * told, PUBLISH_NAME_SIZE each.
+ * told, PUBLISH_NAME_SIZE each.  publish_sync() when all is put.
  */
 bool publish_put(struct publish *p, const struct publication *pub,
     const struct publish_held *h, char *index_name, char *pem_name,
@@ -85,19 +91,20 @@ bool publish_put(struct publish *p, const struct publication *pub,
 bool publish_read(const struct publish *p, const char *name, struct buf *out,
     struct error *err) __attribute__((warn_unused_result));
 
-/* Is the file there and its size as given; is the index whole and of this
- * CRL? */
+/*
+ * Is the file there and its size as given; is the index whole and of this
+ * CRL?  Neither counts behind a gap in N, where nobody looks.
+ */
 bool publish_has_pem(const struct publish *p, const char *name, size_t size);
 bool publish_has_index(const struct publish *p, const char *name,
     const char *digest_hex);
 
 /*
  * Writes a file of all PEM files of the indexes in the directory, after
- * those of before (paths of PEM files; may be empty).
+ * the text before (PEM; may be empty).
  */
-struct strvec;
 bool publish_bundle(const struct publish *p, const char *path,
-    const struct strvec *before, struct error *err)
+    const struct buf *before, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Calls visit for every index, whole or damaged (f NULL), by name. */

@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/shared_settings.h"
+#include "bundles.h"
 #include "condition.h"
 #include "crl_settings.h"
 #include "refresh.h"
@@ -33,6 +34,7 @@
 struct job {
 	const struct source *source;
 	struct state_source *state;
+	bool whole; /* its files are */
 	struct refresh_report report;
 };
 
@@ -48,6 +50,7 @@ struct round {
 	struct job *jobs;
 	size_t njobs;
 	bool io_failed, failed, changed;
+	bool resumed; /* the last round was killed when it had published */
 	struct strvec repaired; /* names of sources with damaged files */
 	/* Shared by the workers: */
 	pthread_mutex_t lock_jobs;
@@ -122,18 +125,16 @@ is_due(const struct round *r, const struct state_source *st)
 /* A damaged file of a source that is not due is mended all the same. */
 static bool
 needs_download(struct round *r, const struct source *s,
-    struct state_source *st)
+    struct state_source *st, bool *whole)
 {
-	bool damaged = false, whole;
+	bool damaged = false;
 
-	if (is_due(r, st))
-		return true;
-	whole = refresh_repair(&r->refresh, s, st, &damaged);
-	if (damaged)
+	*whole = refresh_repair(&r->refresh, s, st, &damaged);
+	/* A killed round leaves files that are newer than its state. */
+	if (damaged && !r->resumed)
 		strvec_add(&r->repaired, s->name);
-	if (damaged && whole)
-		r->changed = true;
-	return !whole && st->ncrls > 0;
+	r->changed |= damaged;
+	return is_due(r, st) || (!*whole && st->ncrls > 0);
 }
 
 static void
@@ -143,13 +144,14 @@ choose(struct round *r)
 	for (size_t i = 0; i < r->sources.n; i++) {
 		const struct source *s = &r->sources.v[i];
 		struct state_source *st;
+		bool whole;
 
 		if (!is_chosen(r, s))
 			continue;
 		st = state_get(&r->state, s->name);
-		if (needs_download(r, s, st))
-			r->jobs[r->njobs++] =
-			    (struct job){.source = s, .state = st};
+		if (needs_download(r, s, st, &whole))
+			r->jobs[r->njobs++] = (struct job){
+				.source = s, .state = st, .whole = whole};
 	}
 }
 
@@ -193,8 +195,8 @@ work(void *context)
 			job->report.error = err;
 			continue;
 		}
-		refresh_source(&r->refresh, job->source, job->state, d,
-		    &job->report);
+		refresh_source(&r->refresh, job->source, job->state,
+		    job->whole, d, &job->report);
 		tell_progress(r, job);
 	}
 	download_close(&d);
@@ -250,14 +252,23 @@ count_success(struct round *r, struct job *job)
 {
 	const struct state_crl *crl = first_to_end(job->state);
 	struct state_source *st = job->state;
+	int64_t from = 0, to = 0;
 
+	if (crl != NULL) {
+		from = crl->this_update;
+		to = crl->next_update;
+		/* Its delta CRL is newer, and ends before it. */
+		if (crl->delta_next_update > 0 &&
+		    crl->delta_next_update < to) {
+			from = crl->delta_this_update;
+			to = crl->delta_next_update;
+		}
+	}
 	st->failures = 0;
 	st->last_success = r->refresh.now;
 	state_set_text(&st->error, NULL);
-	st->next_due = due_next(&job->source->schedule, r->refresh.now,
-	    crl == NULL ? 0 : crl->this_update,
-	    crl == NULL ? 0 : crl->next_update, r->own->jitter,
-	    random_part());
+	st->next_due = due_next(&job->source->schedule, r->refresh.now, from,
+	    to, r->own->jitter, random_part());
 }
 
 static void
@@ -266,10 +277,7 @@ count_job(struct round *r, struct job *job)
 	struct state_source *st = job->state;
 
 	st->last_attempt = r->refresh.now;
-	r->changed |= job->report.result == REFRESH_CHANGED ||
-		      job->report.damaged;
-	if (job->report.damaged)
-		strvec_add(&r->repaired, job->source->name);
+	r->changed |= job->report.changed;
 	if (job->report.result < REFRESH_FAILED) {
 		count_success(r, job);
 		log_info("source=%s status=%s entries=%lld", job->source->name,
@@ -289,37 +297,17 @@ count_job(struct round *r, struct job *job)
 }
 
 static void
-write_bundle(struct round *r, const char *path, bool with_cas,
-    struct strvec *lines)
-{
-	const struct ca_list_settings *lists =
-	    settings_get(r->settings, "ca-list");
-	struct strvec before = {0};
-	struct error err;
-
-	if (path == NULL || (!r->changed && access(path, F_OK) == 0))
-		return;
-	if (with_cas && lists->custom_file != NULL)
-		strvec_add(&before, lists->custom_file);
-	if (!publish_bundle(r->refresh.publish, path, &before, &err)) {
-		r->io_failed = true;
-		log_error("bundle %s: %s", path, err.text);
-		strvec_take(lines, mem_printf("bundle %s: %s", path,
-		    err.text));
-	}
-	strvec_clear(&before);
-}
-
-static void
 write_bundles(struct round *r, struct strvec *lines)
 {
-	const struct crl_check_settings *check =
-	    settings_get(r->settings, "crl-check");
+	const struct bundles bundles = {.settings = r->settings,
+		.publish = r->refresh.publish,
+		.crls_changed = r->changed,
+		.failed = &r->state.bundles};
+	bool written;
 
-	write_bundle(r, r->own->bundle_crls, false, lines);
-	write_bundle(r, r->own->bundle_ca_crls, true, lines);
-	if (check->ldap_tls)
-		write_bundle(r, r->own->bundle_ldap, false, lines);
+	if (!bundles_write(&bundles, &written, lines))
+		r->io_failed = true;
+	r->changed |= written;
 }
 
 static void
@@ -341,9 +329,11 @@ run_hooks(struct round *r, struct hooks *hooks, struct strvec *lines)
 
 	add_commands(&commands, &r->state.pending, hooks);
 	for (size_t i = 0; i < r->njobs; i++)
-		if (r->jobs[i].report.result == REFRESH_CHANGED)
+		if (r->jobs[i].report.changed)
 			add_commands(&commands, r->jobs[i].source->reload,
 			    hooks);
+	for (size_t i = 0; r->resumed && i < r->sources.n; i++)
+		add_commands(&commands, r->sources.v[i].reload, hooks);
 	if (r->changed)
 		add_commands(&commands, &r->own->reload, hooks);
 	for (size_t i = 0; i < commands.n; i++) {
@@ -485,11 +475,24 @@ read_state(struct round *r)
 	bool damaged;
 
 	clean_state_directory(r);
+	publish_clean(r->refresh.publish);
+	r->resumed = r->refresh.marked =
+	    access(r->refresh.unfinished, F_OK) == 0;
+	r->changed = r->resumed;
 	state_read(&r->state, r->state_path, &damaged);
 	if (damaged)
 		log_warning("%s: damaged; all sources are fetched anew",
 		    r->state_path);
 	forget_others(r);
+}
+
+static void
+complain(struct round *r, const struct error *err)
+{
+	log_error("%s", err->text);
+	if (!r->options->verbose)
+		fprintf(stderr, "crl-fetcher: %s\n", err->text);
+	r->io_failed = true;
 }
 
 static int
@@ -500,16 +503,16 @@ finish(struct round *r, struct hooks *hooks)
 
 	for (size_t i = 0; i < r->njobs; i++)
 		count_job(r, &r->jobs[i]);
+	if (r->refresh.marked && !publish_sync(r->refresh.publish, &err))
+		complain(r, &err);
 	write_bundles(r, &lines);
 	run_hooks(r, hooks, &lines);
 	tell(r, &lines);
 	strvec_clear(&lines);
-	if (!state_write(&r->state, r->state_path, &err)) {
-		log_error("%s", err.text);
-		if (!r->options->verbose)
-			fprintf(stderr, "crl-fetcher: %s\n", err.text);
-		r->io_failed = true;
-	}
+	if (!state_write(&r->state, r->state_path, &err))
+		complain(r, &err);
+	else if (r->refresh.marked)
+		unlink(r->refresh.unfinished);
 	if (r->io_failed)
 		return EX_IOERR;
 	return r->failed ? EX_TEMPFAIL : EX_OK;
@@ -524,6 +527,7 @@ clear(struct round *r)
 	strvec_clear(&r->repaired);
 	free(r->jobs);
 	free(r->state_path);
+	free(r->refresh.unfinished);
 	free(r->state_directory);
 	pthread_mutex_destroy(&r->refresh.lock);
 	pthread_mutex_destroy(&r->lock_jobs);
@@ -582,6 +586,8 @@ round_run(const struct settings *s, const struct round_options *o,
 	r->lock = -1;
 	r->state_directory = crl_settings_state_directory(s);
 	r->state_path = mem_printf("%s/state.json", r->state_directory);
+	r->refresh.unfinished =
+	    mem_printf("%s/unfinished", r->state_directory);
 	r->refresh.now = (int64_t)clock_now();
 	r->refresh.skew = r->own->clock_skew;
 	r->refresh.force = o->force;

@@ -152,20 +152,20 @@ is_fetchable(const char *url)
 }
 
 static void
-add_discovered(struct sources *all, const char *url, X509 *signer)
+add_discovered(struct sources *all, const struct strvec *urls, X509 *signer)
 {
 	unsigned char digest[32];
 	char name[sizeof("cdp-") + NAME_DIGITS] = "cdp-";
 	struct source *s;
 
-	if (all->n >= DISCOVERED_MAX || is_known(all, url) ||
-	    !is_fetchable(url))
+	if (all->n >= DISCOVERED_MAX || urls->n == 0)
 		return;
-	EVP_Digest(url, strlen(url), digest, NULL, EVP_sha256(), NULL);
+	EVP_Digest(urls->v[0], strlen(urls->v[0]), digest, NULL, EVP_sha256(),
+	    NULL);
 	for (size_t i = 0; i < NAME_DIGITS / 2; i++)
 		snprintf(name + 4 + 2 * i, 3, "%02x", digest[i]);
 	s = add_source(all, name, DISCOVERED_SCHEDULE);
-	strvec_add(&s->urls, url);
+	add_all(&s->urls, urls);
 	s->enabled = s->discovered = true;
 	s->issuers = sk_X509_new_null();
 	s->own_issuers = true;
@@ -178,6 +178,8 @@ static void
 add_point(struct sources *all, const DIST_POINT *point, X509 *signer)
 {
 	const GENERAL_NAMES *names;
+	struct strvec urls = {0};
+	bool known = false;
 
 	if (point->CRLissuer != NULL || point->distpoint == NULL ||
 	    point->distpoint->type != 0)
@@ -193,10 +195,15 @@ add_point(struct sources *all, const DIST_POINT *point, X509 *signer)
 		uri = name->d.uniformResourceIdentifier;
 		url = mem_dup(ASN1_STRING_get0_data(uri),
 		    (size_t)ASN1_STRING_length(uri));
-		if (strlen(url) == (size_t)ASN1_STRING_length(uri))
-			add_discovered(all, url, signer);
+		known |= is_known(all, url);
+		if (strlen(url) == (size_t)ASN1_STRING_length(uri) &&
+		    is_fetchable(url))
+			strvec_add(&urls, url);
 		free(url);
 	}
+	if (!known)
+		add_discovered(all, &urls, signer);
+	strvec_clear(&urls);
 }
 
 void

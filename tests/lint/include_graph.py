@@ -74,7 +74,7 @@ command_crl
 start
 round
 refresh
-hooks download
+hooks download bundles
 sources listing
 issuers crl_settings
 condition
