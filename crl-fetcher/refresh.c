@@ -74,12 +74,12 @@ clear_candidates(struct work *w)
 
 static struct crl_check
 check_of(const struct work *w, const struct crl_walk *crl,
-    const struct der *digest)
+    const struct der *digest, STACK_OF(X509) *issuers)
 {
 	return (struct crl_check){
 		.crl = crl,
 		.digest = digest,
-		.issuers = w->source->issuers,
+		.issuers = issuers,
 		.now = w->r->now,
 		.skew = w->r->skew,
 		.force = w->r->force,
@@ -105,6 +105,7 @@ check_candidate(struct work *w, struct candidate *c, const struct der *der,
     struct error *err)
 {
 	enum crl_refusal refusal;
+	STACK_OF(X509) *issuers;
 	struct crl_check check;
 	struct publication pub;
 
@@ -112,8 +113,11 @@ check_candidate(struct work *w, struct candidate *c, const struct der *der,
 		return false;
 	hash(der, c->digest);
 	c->digest_der = (struct der){c->digest, sizeof(c->digest)};
-	check = check_of(w, &c->crl, &c->digest_der);
-	if (crl_check(&check, &c->issuer, err) != CRL_REFUSED_NOT)
+	issuers = issuers_find(w->source->issuers, &c->crl.issuer);
+	check = check_of(w, &c->crl, &c->digest_der, issuers);
+	refusal = crl_check(&check, &c->issuer, err);
+	sk_X509_free(issuers);
+	if (refusal != CRL_REFUSED_NOT)
 		return false;
 	if (publish_is_revoked(w->r->publish, c->issuer, w->r->now))
 		return error_perm(err, "the certificate that signed it is "
@@ -278,6 +282,7 @@ check_delta(struct work *w, const struct candidate *base, struct error *err)
 	struct crl_check check;
 	struct crl_pem found;
 	enum crl_refusal refusal;
+	STACK_OF(X509) *issuers;
 	X509 *issuer;
 
 	if (!crl_pem_find(body->p, body->n, &found, err))
@@ -287,8 +292,10 @@ check_delta(struct work *w, const struct candidate *base, struct error *err)
 	if (!crl_walk(found.crl[0].p, found.crl[0].n, &w->delta.crl, err))
 		return false;
 	hash(&found.crl[0], w->delta.digest);
-	check = check_of(w, &w->delta.crl, &digest);
+	issuers = issuers_find(w->source->issuers, &w->delta.crl.issuer);
+	check = check_of(w, &w->delta.crl, &digest, issuers);
 	refusal = crl_check_delta(&check, &base->crl, &issuer, err);
+	sk_X509_free(issuers);
 	if (refusal == CRL_REFUSED_NOT &&
 	    EVP_PKEY_eq(X509_get0_pubkey(issuer),
 		X509_get0_pubkey(base->issuer)) != 1)
@@ -467,21 +474,22 @@ take_body(struct work *w, const char *url, const struct fetch_reply *reply,
 	bool ok, has_delta = w->source->delta_urls.n > 0;
 
 	pthread_mutex_lock(&w->r->lock);
-	ok = check_body(w, &reply->body, err);
+	ok = check_body(w, &reply->body, err) &&
+	     (has_delta || publish_all(w, err));
 	pthread_mutex_unlock(&w->r->lock);
 	if (ok && has_delta && w->n != 1)
 		ok = error_perm(err, "a delta CRL goes with a single CRL; "
 		    "there are %zu", w->n);
-	if (!ok)
-		return false;
-	if (has_delta && !get_delta(w, &w->c[0], false)) {
-		w->report->result = REFRESH_FAILED;
-		if (needs_delta(&w->c[0]))
-			return true;
+	if (ok && has_delta) {
+		if (!get_delta(w, &w->c[0], false)) {
+			w->report->result = REFRESH_FAILED;
+			if (needs_delta(&w->c[0]))
+				return true;
+		}
+		pthread_mutex_lock(&w->r->lock);
+		ok = publish_all(w, err);
+		pthread_mutex_unlock(&w->r->lock);
 	}
-	pthread_mutex_lock(&w->r->lock);
-	ok = publish_all(w, err);
-	pthread_mutex_unlock(&w->r->lock);
 	if (ok) {
 		state_validators_set(&w->state->base, url, reply->etag,
 		    reply->last_modified);
