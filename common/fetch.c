@@ -135,6 +135,17 @@ fetch_sink_clear(struct fetch_sink *s)
 }
 
 void
+fetch_let_go(const uint8_t *from, const uint8_t *to)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = ((uintptr_t)from + page - 1) / page * page;
+	uintptr_t end = (uintptr_t)to / page * page;
+
+	if (end > first)
+		madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
+void
 fetch_reply_clear(struct fetch_reply *r)
 {
 	if (r->body.mapped)

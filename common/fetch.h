@@ -49,6 +49,12 @@ struct fetch_reply {
 	int64_t date;		    /* the server's now; 0: not told */
 };
 
+/*
+ * Lets the memory of a part of a mapped body go; it comes back from the
+ * file when it is looked at again.  Nobody may have written to it.
+ */
+void fetch_let_go(const uint8_t *from, const uint8_t *to);
+
 struct fetch;
 
 /* limits are borrowed for fetch's life. */

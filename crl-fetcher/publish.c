@@ -16,6 +16,7 @@
 
 #include "common/atomic_file.h"
 #include "common/crl_index.h"
+#include "common/fetch.h"
 #include "common/mem.h"
 #include "common/pem_file.h"
 #include "common/strvec.h"
@@ -27,6 +28,7 @@
 #define NAMES_MAX (64 << 10) /* of distribution points */
 #define FILE_MODE 0644
 #define BUNDLE_STEP 65536
+#define LET_GO ((size_t)1 << 19) /* bytes between two times */
 
 struct publish {
 	char *path;
@@ -514,18 +516,25 @@ publish_held_clear(struct publish_held *h)
 
 /* ---- writing ---- */
 
+/* The index grows while what was walked is let go: memory for one alone. */
 static bool
-add_entries(struct index_build *b, const struct crl_walk *w,
+add_entries(struct index_build *b, const struct crl_walk *w, bool mapped,
     struct error *err)
 {
 	struct crl_walk_entry entry;
 	struct der in = w->entries;
+	const uint8_t *kept = in.p;
 
-	while (in.n > 0)
+	while (in.n > 0) {
 		if (!crl_walk_next(&in, &entry) ||
 		    !index_build_add(
 			b, &entry.serial, entry.reason, entry.date))
 			return error_perm(err, "an entry is malformed");
+		if (mapped && (size_t)(in.p - kept) > LET_GO) {
+			fetch_let_go(kept, in.p);
+			kept = in.p;
+		}
+	}
 	return true;
 }
 
@@ -553,11 +562,11 @@ build_index(const struct publication *pub, struct facts *f, unsigned pem,
 		n += delta->count;
 	}
 	if (!index_build_init(b, &f->index, width, n, err) ||
-	    !add_entries(b, crl, err))
+	    !add_entries(b, crl, pub->mapped, err))
 		return false;
 	if (delta != NULL) {
 		index_build_start_delta(b);
-		if (!add_entries(b, delta, err))
+		if (!add_entries(b, delta, false, err))
 			return false;
 	}
 	index_build_finish(b);
@@ -566,6 +575,9 @@ build_index(const struct publication *pub, struct facts *f, unsigned pem,
 
 struct sink {
 	struct atomic_file *file;
+	bool mapped;
+	const uint8_t *kept; /* what was written before is let go */
+	size_t ahead;	     /* text since then */
 	struct error *err;
 };
 
@@ -574,15 +586,24 @@ sink_append(void *context, const char *text, size_t n)
 {
 	struct sink *s = context;
 
+	/* 65 octets of text are 48 of the CRL: never past where we are. */
+	s->ahead += n;
+	if (s->mapped && s->ahead > LET_GO) {
+		fetch_let_go(s->kept, s->kept + s->ahead / 3 * 2);
+		s->kept += s->ahead / 3 * 2;
+		s->ahead = 0;
+	}
 	return atomic_file_append(s->file, text, n, s->err);
 }
 
 static struct atomic_file *
-write_pem(const struct publish *p, const char *name, const struct der *crl,
-    struct error *err)
+write_pem(const struct publish *p, const char *name,
+    const struct publication *pub, struct error *err)
 {
+	const struct der *crl = &pub->crl->whole;
 	char *path = path_of(p, name);
-	struct sink s = {.err = err};
+	struct sink s = {
+		.mapped = pub->mapped, .kept = crl->p, .err = err};
 
 	s.file = atomic_file_open(
 	    path, FILE_MODE, (uid_t)-1, (gid_t)-1, err);
@@ -664,7 +685,7 @@ publish_put(struct publish *p, const struct publication *pub,
 	if (index == NULL)
 		goto out;
 	if (!same || !h->pem_there) {
-		pem = write_pem(p, pem_name, &pub->crl->whole, err);
+		pem = write_pem(p, pem_name, pub, err);
 		if (pem == NULL)
 			goto out;
 	}

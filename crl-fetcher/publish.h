@@ -55,6 +55,7 @@ struct publication {
 	X509 *issuer;	   /* the certificate that signed it */
 	const char *source;
 	bool sole; /* the only CRL of its source: other keys' are replaced */
+	bool mapped; /* crl lies in a mapped body that nobody wrote to */
 	const struct crl_walk *delta; /* to be merged; NULL: none */
 	struct der delta_digest;
 	int64_t now;

@@ -20,6 +20,7 @@ struct candidate {
 	uint8_t digest[32];
 	struct der digest_der;
 	X509 *issuer; /* borrowed */
+	bool mapped;  /* and unchanged: DER */
 	struct publish_held held;
 };
 
@@ -95,6 +96,7 @@ publication_of(const struct work *w, const struct candidate *c)
 		.issuer = c->issuer,
 		.source = w->source->name,
 		.sole = w->sole,
+		.mapped = c->mapped,
 		.now = w->r->now,
 	};
 }
@@ -119,6 +121,9 @@ check_candidate(struct work *w, struct candidate *c, const struct der *der,
 	sk_X509_free(issuers);
 	if (refusal != CRL_REFUSED_NOT)
 		return false;
+	/* Signature and digest were the last that looked at all of it. */
+	if (c->mapped)
+		fetch_let_go(der->p, der->p + der->n);
 	if (publish_is_revoked(w->r->publish, c->issuer, w->r->now))
 		return error_perm(err, "the certificate that signed it is "
 		    "revoked");
@@ -146,6 +151,7 @@ check_body(struct work *w, const struct fetch_body *body, struct error *err)
 	w->n = found.n;
 	w->c = mem_array(found.n, sizeof(w->c[0]));
 	w->sole = found.n == 1 && !w->one_of_many;
+	w->c[0].mapped = body->mapped && found.crl[0].p == body->p;
 	for (size_t i = 0; i < found.n; i++) {
 		if (check_candidate(w, &w->c[i], &found.crl[i], err))
 			continue;

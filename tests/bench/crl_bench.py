@@ -115,6 +115,8 @@ class Bench:
 
     def big(self):
         cpu, rss = [], []
+        newer = self.nginx.put("newer.crl", self.large_ca.crl(
+            "--many", LARGE, "--number", 2))
         for _ in range(self.rounds):
             fetcher = Fetcher([self.large_ca], {"large": [
                 f"primary_url = {self.large_url}"]})
@@ -122,6 +124,10 @@ class Bench:
             assert ran.code == 0, ran
             rss.append(ran.rss)
             cpu.append(ran.cpu)
+            fetcher.write({"large": [f"primary_url = {newer}"]})
+            ran = fetcher.run("--all", measure=True)
+            assert ran.code == 0, ran
+            rss.append(ran.rss)
         limit = self.limit("large", [self.large_ca], [self.large_url])
         size = len(self.large)
         self.bar("crl-10mb", median(cpu) / limit, 1.5,
