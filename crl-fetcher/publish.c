@@ -840,19 +840,25 @@ append_named(struct atomic_file *to, int dir, const char *name,
 	return ok ? true : error_prefix(err, "%s", name);
 }
 
+/* damaged: the first whose CRL cannot be found; "" for none. */
 static bool
 append_crls(const struct publish *p, struct atomic_file *to,
-    struct error *err)
+    char damaged[PUBLISH_NAME_SIZE], struct error *err)
 {
 	struct strvec names = {0};
 	struct crl_index_file f;
 	char name[PUBLISH_NAME_SIZE];
 	bool ok = list_indexes(p->dir, p->path, &names, err);
 
+	damaged[0] = '\0';
 	for (size_t i = 0; ok && i < names.n; i++) {
 		if (crl_index_file_open(p->dir, names.v[i], &f) !=
-		    CRL_INDEX_OK)
+		    CRL_INDEX_OK) {
+			if (damaged[0] == '\0')
+				snprintf(damaged, PUBLISH_NAME_SIZE, "%.23s",
+				    names.v[i]);
 			continue;
+		}
 		snprintf(name, sizeof(name), "%.8s.r%u", names.v[i], f.pem);
 		crl_index_file_close(&f);
 		ok = append_named(to, p->dir, name, err);
@@ -865,6 +871,7 @@ bool
 publish_bundle(const struct publish *p, const char *path,
     const struct buf *before, struct error *err)
 {
+	char damaged[PUBLISH_NAME_SIZE];
 	struct atomic_file *to;
 	bool ok;
 
@@ -872,8 +879,11 @@ publish_bundle(const struct publish *p, const char *path,
 	if (to == NULL)
 		return false;
 	ok = atomic_file_append(to, buf_text(before), before->len, err) &&
-	     append_crls(p, to, err) && atomic_file_sync(to, err) &&
+	     append_crls(p, to, damaged, err) && atomic_file_sync(to, err) &&
 	     atomic_file_commit(&to, err);
 	atomic_file_discard(&to);
+	if (ok && damaged[0] != '\0')
+		return error_temp(err, "%s is damaged: its CRL is not in it",
+		    damaged);
 	return ok;
 }

@@ -102,7 +102,8 @@ bool publish_has_index(const struct publish *p, const char *name,
 
 /*
  * Writes a file of all PEM files of the indexes in the directory, after
- * the text before (PEM; may be empty).
+ * the text before (PEM; may be empty).  False, too, when it was written
+ * without the CRL of a damaged index.
  */
 bool publish_bundle(const struct publish *p, const char *path,
     const struct buf *before, struct error *err)

@@ -246,6 +246,19 @@ publish_one(struct work *w, struct candidate *c, struct state_crl *to,
 	return put(w, &pub, c, to, err);
 }
 
+/*
+ * Where it belongs: others of the issuer may have been put since it was
+ * checked, those of its own file among them.
+ */
+static bool
+find_again(struct work *w, struct candidate *c, struct error *err)
+{
+	struct publication pub = publication_of(w, c);
+
+	publish_held_clear(&c->held);
+	return publish_find(w->r->publish, &pub, &c->held, err);
+}
+
 /* The state stays as it was unless all are in place. */
 static bool
 publish_all(struct work *w, struct error *err)
@@ -254,7 +267,9 @@ publish_all(struct work *w, struct error *err)
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < w->n; i++)
-		ok = publish_one(w, &w->c[i], &made[i], err);
+		ok = ((i == 0 && w->source->delta_urls.n == 0) ||
+			 find_again(w, &w->c[i], err)) &&
+		     publish_one(w, &w->c[i], &made[i], err);
 	if (ok) {
 		memcpy(w->state->crls, made, w->n * sizeof(made[0]));
 		w->state->ncrls = w->n;
