@@ -607,8 +607,7 @@ write_pem(const struct publish *p, const char *name,
 
 	s.file = atomic_file_open(
 	    path, FILE_MODE, (uid_t)-1, (gid_t)-1, err);
-	if (s.file != NULL && (!crl_pem_write(crl, sink_append, &s) ||
-				  !atomic_file_sync(s.file, err)))
+	if (s.file != NULL && !crl_pem_write(crl, sink_append, &s))
 		atomic_file_discard(&s.file);
 	free(path);
 	return s.file;
@@ -622,8 +621,7 @@ write_index(const struct publish *p, const char *name, const struct buf *b,
 	struct atomic_file *f;
 
 	f = atomic_file_open(path, FILE_MODE, (uid_t)-1, (gid_t)-1, err);
-	if (f != NULL && (!atomic_file_append(f, b->data, b->len, err) ||
-			     !atomic_file_sync(f, err)))
+	if (f != NULL && !atomic_file_append(f, b->data, b->len, err))
 		atomic_file_discard(&f);
 	free(path);
 	return f;
@@ -689,6 +687,10 @@ publish_put(struct publish *p, const struct publication *pub,
 		if (pem == NULL)
 			goto out;
 	}
+	/* One after the other: mostly one commit of the file system's. */
+	if (!atomic_file_sync(index, err) ||
+	    (pem != NULL && !atomic_file_sync(pem, err)))
+		goto out;
 	/*
 	 * The PEM file first: until the index follows, our programs go by
 	 * the old one, and the next run finds out and does it again.

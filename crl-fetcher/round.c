@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alert.h"
@@ -27,6 +28,7 @@
 
 #define DAY INT64_C(86400)
 #define WORKERS_MAX 64
+#define PATIENCE 100 /* milliseconds after which there are more workers */
 #define NO_CLOCK INT64_C(1735689600) /* 2025-01-01: older than Postseal */
 #define SUMMARY_MAX (256 << 10)
 
@@ -54,6 +56,7 @@ struct round {
 	struct strvec repaired; /* names of sources with damaged files */
 	/* Shared by the workers: */
 	pthread_mutex_t lock_jobs;
+	pthread_cond_t all_taken; /* on the monotonic clock */
 	size_t next, done;
 };
 
@@ -165,6 +168,8 @@ take_job(struct round *r)
 	pthread_mutex_lock(&r->lock_jobs);
 	if (r->next < r->njobs)
 		job = &r->jobs[r->next++];
+	else
+		pthread_cond_signal(&r->all_taken);
 	pthread_mutex_unlock(&r->lock_jobs);
 	return job;
 }
@@ -203,21 +208,59 @@ work(void *context)
 	return NULL;
 }
 
+/* False when nothing is left to be taken, at once or after a while. */
+static bool
+jobs_wait(struct round *r)
+{
+	int64_t end = clock_monotonic_ms() + PATIENCE;
+	const struct timespec until = {.tv_sec = end / 1000,
+		.tv_nsec = end % 1000 * 1000000};
+	bool left;
+
+	pthread_mutex_lock(&r->lock_jobs);
+	while (r->next < r->njobs &&
+	       pthread_cond_timedwait(&r->all_taken, &r->lock_jobs, &until) ==
+		   0)
+		;
+	left = r->next < r->njobs;
+	pthread_mutex_unlock(&r->lock_jobs);
+	return left;
+}
+
+/*
+ * Servers that answer at once are asked by one worker: threads that stand in
+ * each other's way cost a third more.  While sources wait there are twice as
+ * many every time, up to `parallel`.
+ */
+static void *
+add_workers(void *context)
+{
+	struct round *r = context;
+	size_t most = (size_t)r->own->parallel - 1, started = 0, want = 1;
+	pthread_t threads[WORKERS_MAX];
+
+	while (jobs_wait(r)) {
+		while (started < want && started < most &&
+		       pthread_create(&threads[started], NULL, work, r) == 0)
+			started++;
+		want = 2 * started + 1;
+	}
+	while (started > 0)
+		pthread_join(threads[--started], NULL);
+	return NULL;
+}
+
 /* A worker that cannot start is one less; one runs in this thread. */
 static void
 work_all(struct round *r)
 {
-	size_t n = (size_t)r->own->parallel, started = 0;
-	pthread_t threads[WORKERS_MAX];
+	bool more = r->own->parallel > 1 && r->njobs > 1;
+	pthread_t others;
 
-	if (n > r->njobs)
-		n = r->njobs;
-	while (started + 1 < n &&
-	       pthread_create(&threads[started], NULL, work, r) == 0)
-		started++;
+	more = more && pthread_create(&others, NULL, add_workers, r) == 0;
 	work(r);
-	while (started > 0)
-		pthread_join(threads[--started], NULL);
+	if (more)
+		pthread_join(others, NULL);
 	if (r->options->progress && r->njobs > 0)
 		fprintf(stderr, "\r\033[K");
 }
@@ -531,6 +574,7 @@ clear(struct round *r)
 	free(r->state_directory);
 	pthread_mutex_destroy(&r->refresh.lock);
 	pthread_mutex_destroy(&r->lock_jobs);
+	pthread_cond_destroy(&r->all_taken);
 	if (r->lock >= 0)
 		close(r->lock);
 }
@@ -578,6 +622,7 @@ round_run(const struct settings *s, const struct round_options *o,
     struct hooks *hooks)
 {
 	struct round *r = mem_alloc(sizeof(*r));
+	pthread_condattr_t clock;
 	int code;
 
 	r->settings = s;
@@ -593,6 +638,10 @@ round_run(const struct settings *s, const struct round_options *o,
 	r->refresh.force = o->force;
 	pthread_mutex_init(&r->refresh.lock, NULL);
 	pthread_mutex_init(&r->lock_jobs, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->all_taken, &clock);
+	pthread_condattr_destroy(&clock);
 	code = run(r, hooks);
 	clear(r);
 	free(r);
