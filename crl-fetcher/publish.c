@@ -15,6 +15,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/atomic_file.h"
+#include "common/clock.h"
 #include "common/crl_index.h"
 #include "common/fetch.h"
 #include "common/mem.h"
@@ -28,13 +29,26 @@
 #define NAMES_MAX (64 << 10) /* of distribution points */
 #define FILE_MODE 0644
 #define BUNDLE_STEP 65536
+#define QUEUE_MAX 32 /* CRLs; two open files each */
 #define LET_GO ((size_t)1 << 19) /* bytes between two times */
+
+/* What was put, under temporary names. */
+struct queued {
+	struct atomic_file *pem; /* NULL: it stays */
+	struct atomic_file *index;
+	uint32_t hash;
+	unsigned above; /* HHHHHHHH.rN from 1 to this are to go; 0: none */
+};
 
 struct publish {
 	char *path;
 	int dir;
 	unsigned rotate;
 	struct crl_index *index; /* of the same directory */
+	struct queued queue[QUEUE_MAX];
+	size_t nqueued;
+	int64_t since;	   /* monotonic milliseconds, of the oldest */
+	struct error lost; /* why something queued is not there; else NONE */
 };
 
 /* ---- the directory ---- */
@@ -75,6 +89,13 @@ publish_clean(const struct publish *p)
 	closedir(d);
 }
 
+static void
+queued_discard(struct queued *q)
+{
+	atomic_file_discard(&q->pem);
+	atomic_file_discard(&q->index);
+}
+
 struct publish *
 publish_open(const char *directory, unsigned rotate, struct error *err)
 {
@@ -93,25 +114,6 @@ publish_open(const char *directory, unsigned rotate, struct error *err)
 	return p;
 }
 
-bool
-publish_sync(const struct publish *p, struct error *err)
-{
-	/* EINVAL: a file system whose directories need no fsync. */
-	return fsync(p->dir) == 0 || errno == EINVAL ? true :
-	    error_errno(err, "crl-check directory %s: written, but not on "
-		"the disk", p->path);
-}
-
-bool
-publish_is_revoked(const struct publish *p, X509 *cert, int64_t now)
-{
-	struct crl_answer a;
-
-	if (p->index == NULL)
-		return false;
-	crl_index_check(p->index, cert, NULL, now, 0, &a);
-	return a.status == CRL_REVOKED;
-}
 
 void
 publish_close(struct publish **p)
@@ -119,6 +121,8 @@ publish_close(struct publish **p)
 	if (*p == NULL)
 		return;
 	crl_index_close(&(*p)->index);
+	for (size_t i = 0; i < (*p)->nqueued; i++)
+		queued_discard(&(*p)->queue[i]);
 	if ((*p)->dir >= 0)
 		close((*p)->dir);
 	free((*p)->path);
@@ -183,6 +187,127 @@ publish_read(const struct publish *p, const char *name, struct buf *out,
 
 	free(path);
 	return ok;
+}
+
+/* ---- the queue ---- */
+
+/* From the last one downward, so that there is never a gap. */
+static void
+remove_above(const struct publish *p, uint32_t hash, unsigned keep,
+    unsigned n)
+{
+	char name[PUBLISH_NAME_SIZE];
+
+	while (n-- > keep) {
+		name_of(hash, 'r', n, name);
+		unlinkat(p->dir, name, 0);
+	}
+}
+
+static void
+lose(struct publish *p, struct queued *q, const struct error *err)
+{
+	if (p->lost.kind == ERROR_NONE)
+		p->lost = *err;
+	queued_discard(q);
+}
+
+static void
+sync_one(struct publish *p, struct queued *q)
+{
+	struct error err;
+
+	if (!atomic_file_sync(q->index, &err) ||
+	    (q->pem != NULL && !atomic_file_sync(q->pem, &err)))
+		lose(p, q, &err);
+}
+
+/*
+ * The PEM file first: until the index follows, our programs go by the old
+ * one, and the next run finds out and does it again.
+ */
+static void
+place_one(struct publish *p, struct queued *q)
+{
+	struct error err;
+
+	if (q->index == NULL)
+		return;
+	if ((q->pem != NULL && !atomic_file_place(&q->pem, &err)) ||
+	    !atomic_file_place(&q->index, &err))
+		lose(p, q, &err);
+	else if (q->above > 0)
+		remove_above(p, q->hash, 1, q->above);
+}
+
+/* Many in a row: the file system has to commit but once or twice. */
+static void
+settle(struct publish *p)
+{
+	for (size_t i = 0; i < p->nqueued; i++)
+		sync_one(p, &p->queue[i]);
+	for (size_t i = 0; i < p->nqueued; i++)
+		place_one(p, &p->queue[i]);
+	p->nqueued = 0;
+}
+
+static void
+enqueue(struct publish *p, const struct queued *q)
+{
+	if (p->nqueued == 0)
+		p->since = clock_monotonic_ms();
+	p->queue[p->nqueued++] = *q;
+}
+
+/* Names of an issuer are taken as soon as something for it waits. */
+static void
+settle_issuer(struct publish *p, uint32_t hash)
+{
+	for (size_t i = 0; i < p->nqueued; i++) {
+		if (p->queue[i].hash == hash) {
+			settle(p);
+			return;
+		}
+	}
+}
+
+bool
+publish_is_revoked(struct publish *p, X509 *cert, int64_t now)
+{
+	struct crl_answer a;
+	int ok = 0;
+
+	if (p->index == NULL)
+		return false;
+	settle_issuer(p, (uint32_t)X509_NAME_hash_ex(
+	    X509_get_issuer_name(cert), NULL, NULL, &ok));
+	crl_index_check(p->index, cert, NULL, now, 0, &a);
+	return a.status == CRL_REVOKED;
+}
+
+void
+publish_settle(struct publish *p, int64_t age)
+{
+	if (p->nqueued > 0 && clock_monotonic_ms() - p->since >= age)
+		settle(p);
+}
+
+bool
+publish_flush(struct publish *p, struct error *err)
+{
+	struct error lost;
+
+	settle(p);
+	lost = p->lost;
+	p->lost.kind = ERROR_NONE;
+	/* EINVAL: a file system whose directories need no fsync. */
+	if (fsync(p->dir) != 0 && errno != EINVAL)
+		return error_errno(err, "crl-check directory %s: written, "
+		    "but not on the disk", p->path);
+	if (lost.kind == ERROR_NONE)
+		return true;
+	*err = lost;
+	return false;
 }
 
 /* ---- series ---- */
@@ -483,7 +608,7 @@ look_at_pems(const struct publish *p, const struct publication *pub,
 }
 
 bool
-publish_find(const struct publish *p, const struct publication *pub,
+publish_find(struct publish *p, const struct publication *pub,
     struct publish_held *h, struct error *err)
 {
 	struct survey s = {.best = MATCH_NOT};
@@ -493,6 +618,7 @@ publish_find(const struct publish *p, const struct publication *pub,
 	memset(h, 0, sizeof(*h));
 	ok = facts_init(&f, pub->crl, pub->issuer, err);
 	if (ok) {
+		settle_issuer(p, f.hash);
 		look_at_indexes(p, pub, &f, &s, h);
 		if (!h->found)
 			look_at_pems(p, pub, &f, &s, h);
@@ -644,19 +770,6 @@ may_rotate(const struct publish *p, uint32_t hash, unsigned *n)
 	return *n > 0;
 }
 
-/* From the last one downward, so that there is never a gap. */
-static void
-remove_above(const struct publish *p, uint32_t hash, unsigned keep,
-    unsigned n)
-{
-	char name[PUBLISH_NAME_SIZE];
-
-	while (n-- > keep) {
-		name_of(hash, 'r', n, name);
-		unlinkat(p->dir, name, 0);
-	}
-}
-
 bool
 publish_put(struct publish *p, const struct publication *pub,
     const struct publish_held *h, char *index_name, char *pem_name,
@@ -671,6 +784,8 @@ publish_put(struct publish *p, const struct publication *pub,
 
 	if (!facts_init(&f, pub->crl, pub->issuer, err))
 		goto out;
+	if (p->nqueued == QUEUE_MAX)
+		settle(p);
 	rotate = h->found && !same && may_rotate(p, f.hash, &n);
 	if (rotate)
 		number = n <= p->rotate ? n : 0;
@@ -687,19 +802,10 @@ publish_put(struct publish *p, const struct publication *pub,
 		if (pem == NULL)
 			goto out;
 	}
-	/* One after the other: mostly one commit of the file system's. */
-	if (!atomic_file_sync(index, err) ||
-	    (pem != NULL && !atomic_file_sync(pem, err)))
-		goto out;
-	/*
-	 * The PEM file first: until the index follows, our programs go by
-	 * the old one, and the next run finds out and does it again.
-	 */
-	if ((pem != NULL && !atomic_file_place(&pem, err)) ||
-	    !atomic_file_place(&index, err))
-		goto out;
-	if (rotate && number == 0)
-		remove_above(p, f.hash, 1, n);
+	enqueue(p, &(struct queued){.pem = pem, .index = index,
+		       .hash = f.hash,
+		       .above = rotate && number == 0 ? n : 0});
+	pem = index = NULL;
 	ok = true;
 out:
 	atomic_file_discard(&pem);

@@ -10,7 +10,8 @@
  *
  * One series is what one issuer signs with one key for one scope.  A new
  * CRL takes the place of the one of its series; both its files are on the
- * disk before the first of them gets its name.
+ * disk before the first of them gets its name.  CRLs wait for each other
+ * before that, as one fsync(2) after the other is cheaper than each alone.
  *
  * One writer at a time (the caller holds the lock).
  */
@@ -41,12 +42,18 @@ void publish_close(struct publish **p);
 /* Removes what killed runs left; under the lock, before anything is put. */
 void publish_clean(const struct publish *p);
 
-/* What was put survives a crash from here on; once, after all of it. */
-bool publish_sync(const struct publish *p, struct error *err)
+/* Has what was put, if it waits for so many milliseconds, get its names. */
+void publish_settle(struct publish *p, int64_t age);
+
+/*
+ * All that was put has its names, and survives a crash from here on.
+ * False: not all of it; what is not there did not replace anything.
+ */
+bool publish_flush(struct publish *p, struct error *err)
     __attribute__((warn_unused_result));
 
-/* Do the indexes here list the certificate as revoked? */
-bool publish_is_revoked(const struct publish *p, X509 *cert, int64_t now);
+/* Do the indexes here, with what was put, list the certificate as revoked? */
+bool publish_is_revoked(struct publish *p, X509 *cert, int64_t now);
 
 /* What is to be published; all borrowed. */
 struct publication {
@@ -75,14 +82,14 @@ struct publish_held {
 };
 
 /* TEMP when the directory cannot be read. Clear h in any case. */
-bool publish_find(const struct publish *p, const struct publication *pub,
+bool publish_find(struct publish *p, const struct publication *pub,
     struct publish_held *h, struct error *err)
     __attribute__((warn_unused_result));
 void publish_held_clear(struct publish_held *h);
 
 /*
  * Writes what h says is missing or older.  The names of both files are
- * told, PUBLISH_NAME_SIZE each.  publish_sync() when all is put.
+ * told, PUBLISH_NAME_SIZE each.  They are there after publish_flush().
  */
 bool publish_put(struct publish *p, const struct publication *pub,
     const struct publish_held *h, char *index_name, char *pem_name,

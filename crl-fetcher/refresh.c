@@ -271,6 +271,10 @@ publish_all(struct work *w, struct error *err)
 			 find_again(w, &w->c[i], err)) &&
 		     publish_one(w, &w->c[i], &made[i], err);
 	if (ok) {
+		free(w->report->before);
+		w->report->nbefore = w->state->ncrls;
+		w->report->before = mem_dup(w->state->crls,
+		    w->state->ncrls * sizeof(made[0]));
 		memcpy(w->state->crls, made, w->n * sizeof(made[0]));
 		w->state->ncrls = w->n;
 	} else {
@@ -454,6 +458,7 @@ load_held(struct work *w, struct buf *bytes, struct error *err)
 	if (w->state->ncrls != 1)
 		return error_perm(err, "a delta CRL goes with a single CRL; "
 		    "the source has %zu", w->state->ncrls);
+	publish_settle(w->r->publish, 0);
 	if (!publish_read(w->r->publish, w->state->crls[0].pem, bytes, err))
 		return false;
 	body = (struct fetch_body){(uint8_t *)bytes->data, bytes->len, false};
@@ -600,6 +605,7 @@ rebuild(struct work *w, size_t i, struct error *err)
 		struct publication pub = publication_of(w, &w->c[0]);
 
 		ok = put(w, &pub, &w->c[0], &w->state->crls[i], err);
+		publish_settle(w->r->publish, 0);
 	}
 	clear_candidates(w);
 	buf_clear(&bytes);
@@ -628,4 +634,26 @@ refresh_repair(struct refresh *r, const struct source *source,
 		whole = false;
 	}
 	return whole;
+}
+
+bool
+refresh_undo(struct refresh *r, struct state_source *state,
+    struct refresh_report *report, const struct error *err)
+{
+	bool whole = report->changed && report->before != NULL;
+
+	if (!whole)
+		return false;
+	for (size_t i = 0; i < state->ncrls; i++)
+		whole = whole && is_whole(r->publish, &state->crls[i]);
+	if (whole)
+		return false;
+	memcpy(state->crls, report->before,
+	    report->nbefore * sizeof(state->crls[0]));
+	state->ncrls = report->nbefore;
+	state_validators_set(&state->base, NULL, NULL, NULL);
+	state_validators_set(&state->delta, NULL, NULL, NULL);
+	report->result = REFRESH_HERE;
+	report->error = *err;
+	return true;
 }

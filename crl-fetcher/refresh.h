@@ -46,6 +46,9 @@ struct refresh_report {
 	bool rollback;	    /* the failure was an older CRL */
 	int64_t clock_gap;  /* a server's clock minus ours; 0: not known */
 	struct error error; /* FAILED, HERE: of each URL, in its order */
+	/* The state's CRLs before; free(3). */
+	struct state_crl *before;
+	size_t nbefore;
 };
 
 /*
@@ -55,6 +58,14 @@ struct refresh_report {
  */
 bool refresh_repair(struct refresh *r, const struct source *source,
     struct state_source *state, bool *damaged);
+
+/*
+ * After publish_flush() failed with err: has what the report says was
+ * published no name, it becomes a failure, and the state what it was.
+ * True: so it is.
+ */
+bool refresh_undo(struct refresh *r, struct state_source *state,
+    struct refresh_report *report, const struct error *err);
 
 /*
  * whole is what refresh_repair() said.  Updates validators and crls of

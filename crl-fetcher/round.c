@@ -28,6 +28,7 @@
 
 #define DAY INT64_C(86400)
 #define WORKERS_MAX 64
+#define SETTLED 200 /* milliseconds that a CRL waits for others */
 #define PATIENCE 100 /* milliseconds after which there are more workers */
 #define NO_CLOCK INT64_C(1735689600) /* 2025-01-01: older than Postseal */
 #define SUMMARY_MAX (256 << 10)
@@ -185,6 +186,14 @@ tell_progress(struct round *r, const struct job *job)
 	pthread_mutex_unlock(&r->lock_jobs);
 }
 
+static void
+settle(struct round *r, int64_t age)
+{
+	pthread_mutex_lock(&r->refresh.lock);
+	publish_settle(r->refresh.publish, age);
+	pthread_mutex_unlock(&r->refresh.lock);
+}
+
 static void *
 work(void *context)
 {
@@ -203,7 +212,10 @@ work(void *context)
 		refresh_source(&r->refresh, job->source, job->state,
 		    job->whole, d, &job->report);
 		tell_progress(r, job);
+		settle(r, SETTLED);
 	}
+	/* Others may wait long for their servers. */
+	settle(r, 0);
 	download_close(&d);
 	return NULL;
 }
@@ -538,16 +550,31 @@ complain(struct round *r, const struct error *err)
 	r->io_failed = true;
 }
 
+/* A disk that is full may say so only here. */
+static void
+flush(struct round *r)
+{
+	bool told = false;
+	struct error err;
+
+	if (!r->refresh.marked || publish_flush(r->refresh.publish, &err))
+		return;
+	for (size_t i = 0; i < r->njobs; i++)
+		told |= refresh_undo(&r->refresh, r->jobs[i].state,
+		    &r->jobs[i].report, &err);
+	if (!told)
+		complain(r, &err);
+}
+
 static int
 finish(struct round *r, struct hooks *hooks)
 {
 	struct strvec lines = {0};
 	struct error err;
 
+	flush(r);
 	for (size_t i = 0; i < r->njobs; i++)
 		count_job(r, &r->jobs[i]);
-	if (r->refresh.marked && !publish_sync(r->refresh.publish, &err))
-		complain(r, &err);
 	write_bundles(r, &lines);
 	run_hooks(r, hooks, &lines);
 	tell(r, &lines);
@@ -568,6 +595,8 @@ clear(struct round *r)
 	sources_clear(&r->sources);
 	state_clear(&r->state);
 	strvec_clear(&r->repaired);
+	for (size_t i = 0; i < r->njobs; i++)
+		free(r->jobs[i].report.before);
 	free(r->jobs);
 	free(r->state_path);
 	free(r->refresh.unfinished);

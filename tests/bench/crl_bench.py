@@ -13,6 +13,9 @@ the same run, when it is installed.
 
     crl_bench.py [-r ROUNDS]
 
+All of it is on a file system of its own, with a journal, when one can be
+mounted: what others deleted a minute ago makes every new file dearer.
+
 $BENCH_BUILD says where the programs of tests/bench were built.
 """
 
@@ -50,6 +53,36 @@ class Named:
             capture_output=True)
 
     crl, pem, hash = Ca.crl, Ca.pem, Ca.hash
+
+
+class Disk:
+    """A new ext4, mounted at .path."""
+
+    def __init__(self):
+        top = scope.new_directory("disk")
+        self.path, image = os.path.join(top, "mnt"), os.path.join(top, "img")
+        os.mkdir(self.path)
+        with open(image, "wb") as file:
+            file.truncate(600 << 20)
+        self.mounted = all(
+            subprocess.run(command, capture_output=True).returncode == 0
+            for command in (["mkfs.ext4", "-q", "-F", image],
+                            ["mount", "-o", "loop", image, self.path]))
+        scope.own(self)
+
+    def close(self):
+        if self.mounted:
+            subprocess.run(["umount", self.path], check=True)
+
+
+def own_disk():
+    """Has new directories of the harness lie on a disk of our own."""
+    disk = Disk()
+    if not disk.mounted:
+        print("# no file system of its own can be mounted")
+        return
+    os.chmod(os.path.dirname(disk.path), 0o711)
+    scope.move_to(os.path.join(disk.path, "bench"))
 
 
 def cpu_of(command):
@@ -180,6 +213,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-r", type=int, default=3, dest="rounds")
     try:
+        own_disk()
         bench = Bench(parser.parse_args().rounds)
     except Skip as why:
         print(f"# bench crl: SKIP {why}")
