@@ -299,17 +299,13 @@ atomic_file_commit(struct atomic_file **f, struct error *err)
 }
 
 bool
-atomic_file_commit_both(
-    struct atomic_file **one, struct atomic_file **two, struct error *err)
+atomic_file_place(struct atomic_file **f, struct error *err)
 {
 	bool ok;
 
-	assert((*two)->target.fd < 0);
-	ok = *one == NULL || put_in_place(&(*one)->target, true, err);
-	ok = ok && put_in_place(&(*two)->target, true, err) &&
-	     sync_directory(&(*two)->target, err);
-	atomic_file_discard(one);
-	atomic_file_discard(two);
+	assert((*f)->target.fd < 0);
+	ok = put_in_place(&(*f)->target, true, err);
+	atomic_file_discard(f);
 	return ok;
 }
 

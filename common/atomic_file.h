@@ -50,11 +50,11 @@ bool atomic_file_sync(struct atomic_file *f, struct error *err)
 bool atomic_file_commit(struct atomic_file **f, struct error *err)
     __attribute__((warn_unused_result));
 /*
- * The same for two files of one directory, first one and then two, with one
- * fsync of the directory.  *one may be NULL.
+ * The same for one of many files of a directory, whose fsync, when all of
+ * them have their names, is left to the caller: until then a crash may
+ * bring back the old file, whole.
  */
-bool atomic_file_commit_both(struct atomic_file **one,
-    struct atomic_file **two, struct error *err)
+bool atomic_file_place(struct atomic_file **f, struct error *err)
     __attribute__((warn_unused_result));
 /* Removes what was written and frees f (NULL: nothing). */
 void atomic_file_discard(struct atomic_file **f);

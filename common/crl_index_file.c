@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define CHECKSUM_SIZE 8
+#define LARGE (1 << 20) /* bytes worth a system call */
 #define POINTS_MAX 64 /* distribution points of a certificate looked at */
 #define NAMES_MAX 64  /* names of one, and of the CRL */
 
@@ -160,6 +161,9 @@ crl_index_file_open(int dir, const char *name, struct crl_index_file *f)
 		map = MAP_FAILED;
 		memset(f, 0, sizeof(*f));
 	}
+	/* Checked once as a whole; a search looks at some pages of it. */
+	if (map != MAP_FAILED && st.st_size > LARGE)
+		madvise(map, (size_t)st.st_size, MADV_DONTNEED);
 	f->st = st;
 	return map == MAP_FAILED ? CRL_INDEX_DAMAGED : CRL_INDEX_OK;
 }
@@ -308,7 +312,8 @@ point_covers(const struct crl_index_file *f, struct der point)
 		named = is_name_of_crl(f, &name.whole);
 	if (der_take(&point, DER_CONTEXT(1), &reasons))
 		mask = reasons_mask(&reasons.body);
-	return named ? mask : 0;
+	/* cRLIssuer: an indirect CRL, which has no index (6.3.3 b 1). */
+	return named && point.n == 0 ? mask : 0;
 }
 
 unsigned

@@ -20,6 +20,7 @@
 #define SLOW 100	      /* bytes a second */
 #define REDIRECTIONS 3
 #define URL_MAX 2048
+#define AGE_MAX 2147483648L /* seconds */
 
 struct fetch {
 	CURL *curl;
@@ -29,6 +30,7 @@ struct fetch {
 	struct fetch_sink sink;
 	struct fetch_reply *reply;
 	size_t header_size;
+	int64_t age; /* of what a cache answers with */
 };
 
 /* ---- bodies ---- */
@@ -133,6 +135,17 @@ fetch_sink_clear(struct fetch_sink *s)
 }
 
 void
+fetch_let_go(const uint8_t *from, const uint8_t *to)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = ((uintptr_t)from + page - 1) / page * page;
+	uintptr_t end = (uintptr_t)to / page * page;
+
+	if (end > first)
+		madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
+void
 fetch_reply_clear(struct fetch_reply *r)
 {
 	if (r->body.mapped)
@@ -189,12 +202,38 @@ keep(char **to, char *value)
 	}
 }
 
+static void
+keep_date(struct fetch *f, char *value)
+{
+	time_t t;
+
+	if (value == NULL)
+		return;
+	t = curl_getdate(value, NULL);
+	f->reply->date = t == (time_t)-1 ? 0 : (int64_t)t;
+	free(value);
+}
+
+/* RFC 9111 5.1: seconds since the Date of what a cache kept. */
+static void
+keep_age(struct fetch *f, char *value)
+{
+	char *end;
+	long age;
+
+	if (value == NULL)
+		return;
+	age = strtol(value, &end, 10);
+	if (end != value && *end == '\0' && age >= 0 && age < AGE_MAX)
+		f->age = age;
+	free(value);
+}
+
 static size_t
 on_header(char *p, size_t size, size_t n, void *context)
 {
 	struct fetch *f = context;
 	struct fetch_reply *r = f->reply;
-	char *date;
 
 	n *= size;
 	f->header_size += n;
@@ -208,16 +247,12 @@ on_header(char *p, size_t size, size_t n, void *context)
 		free(r->etag);
 		free(r->last_modified);
 		r->etag = r->last_modified = NULL;
+		r->date = f->age = 0;
 	}
 	keep(&r->etag, value_of(p, n, "ETag"));
 	keep(&r->last_modified, value_of(p, n, "Last-Modified"));
-	date = value_of(p, n, "Date");
-	if (date != NULL) {
-		time_t t = curl_getdate(date, NULL);
-
-		r->date = t == (time_t)-1 ? 0 : (int64_t)t;
-		free(date);
-	}
+	keep_date(f, value_of(p, n, "Date"));
+	keep_age(f, value_of(p, n, "Age"));
 	return n;
 }
 
@@ -270,6 +305,7 @@ set_options(struct fetch *f)
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	/* "" also keeps libcurl from asking the environment. */
 	SET(CURLOPT_PROXY, l->proxy == NULL ? "" : l->proxy);
+	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_CONNECTTIMEOUT, (long)l->connect_timeout);
 	SET(CURLOPT_TIMEOUT, (long)l->timeout);
 	SET(CURLOPT_LOW_SPEED_LIMIT, (long)SLOW);
@@ -386,6 +422,7 @@ fetch_get(struct fetch *f, const char *url, const char *etag,
 	fetch_sink_init(&f->sink, f->limits->size, f->limits->spill_directory);
 	f->reply = reply;
 	f->header_size = 0;
+	f->age = 0;
 	f->why[0] = '\0';
 	headers = add_header(headers, "If-None-Match", etag);
 	headers = add_header(headers, "If-Modified-Since", last_modified);
@@ -396,6 +433,8 @@ fetch_get(struct fetch *f, const char *url, const char *etag,
 		 ? check_status(f, etag != NULL || last_modified != NULL,
 		       reply, err)
 		 : transfer_error(f, code, err);
+	if (reply->date != 0)
+		reply->date += f->age;
 	curl_easy_setopt(f->curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
 	fetch_sink_clear(&f->sink);

@@ -46,8 +46,14 @@ struct fetch_reply {
 	bool unchanged; /* 304: no body */
 	struct fetch_body body;
 	char *etag, *last_modified; /* NULL: none, or absurd */
-	int64_t date;		    /* the server's; 0: not told */
+	int64_t date;		    /* the server's now; 0: not told */
 };
+
+/*
+ * Lets the memory of a part of a mapped body go; it comes back from the
+ * file when it is looked at again.  Nobody may have written to it.
+ */
+void fetch_let_go(const uint8_t *from, const uint8_t *to);
 
 struct fetch;
 

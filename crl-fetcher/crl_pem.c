@@ -193,21 +193,22 @@ crl_pem_write(const struct der *crl, crl_pem_sink *sink, void *context)
 	static const char head[] = BEGIN LABEL "\n", tail[] = END LABEL "\n";
 	char text[LINES * LINE_TEXT];
 	const uint8_t *p = crl->p;
-	size_t left = crl->n, have = 0;
+	size_t left = crl->n, have = strlen(head);
 
-	if (!sink(context, head, strlen(head)))
-		return false;
+	memcpy(text, head, have);
 	while (left > 0) {
 		size_t n = left < LINE ? left : LINE;
 
 		have += encode_line(p, n, text + have);
 		p += n;
 		left -= n;
-		if (left == 0 || sizeof(text) - have < LINE_TEXT) {
+		/* The tail is shorter than a line. */
+		if (sizeof(text) - have < LINE_TEXT) {
 			if (!sink(context, text, have))
 				return false;
 			have = 0;
 		}
 	}
-	return sink(context, tail, strlen(tail));
+	memcpy(text + have, tail, strlen(tail));
+	return sink(context, text, have + strlen(tail));
 }

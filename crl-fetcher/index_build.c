@@ -97,19 +97,24 @@ sort(uint8_t *p, size_t n, size_t size, size_t width, size_t from)
 			    from + 1);
 }
 
-/* Of equal serial numbers one stays. */
+/* Of equal serial numbers one stays: one that revokes, if any does. */
 static size_t
 drop_doubles(const struct index_build *b, size_t first, size_t n)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (kept > 0 && memcmp(entry_at(b, first + kept - 1),
-				    entry_at(b, first + i), b->width) == 0)
+		const uint8_t *at = entry_at(b, first + i);
+		uint8_t *last = kept == 0 ? NULL
+					  : entry_at(b, first + kept - 1);
+
+		if (last != NULL && memcmp(last, at, b->width) == 0) {
+			if (last[b->width] == INDEX_REASON_REMOVE)
+				memcpy(last, at, b->entry);
 			continue;
+		}
 		if (kept != i)
-			memcpy(entry_at(b, first + kept),
-			    entry_at(b, first + i), b->entry);
+			memcpy(entry_at(b, first + kept), at, b->entry);
 		kept++;
 	}
 	return kept;

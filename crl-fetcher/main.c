@@ -13,6 +13,7 @@
 #include "common/service.h"
 #include "common/shared_settings.h"
 #include "crl_settings.h"
+#include "issuers.h"
 #include "listing.h"
 #include "publish.h"
 #include "sources.h"
@@ -106,7 +107,8 @@ check(const struct settings *s)
 	struct error err = {0};
 	bool ok;
 
-	ok = start_drop(s, &err) && sources_load(&sources, s, &err);
+	ok = start_drop(s, &err) && sources_load(&sources, s, &err) &&
+	     issuers_check(sources.lists, &err);
 	if (ok && access(c->directory, F_OK) == 0) {
 		publish = publish_open(c->directory, 0, &err);
 		ok = publish != NULL;

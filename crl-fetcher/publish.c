@@ -15,7 +15,9 @@
 #include <openssl/x509v3.h>
 
 #include "common/atomic_file.h"
+#include "common/clock.h"
 #include "common/crl_index.h"
+#include "common/fetch.h"
 #include "common/mem.h"
 #include "common/pem_file.h"
 #include "common/strvec.h"
@@ -27,12 +29,26 @@
 #define NAMES_MAX (64 << 10) /* of distribution points */
 #define FILE_MODE 0644
 #define BUNDLE_STEP 65536
+#define QUEUE_MAX 32 /* CRLs; two open files each */
+#define LET_GO ((size_t)1 << 19) /* bytes between two times */
+
+/* What was put, under temporary names. */
+struct queued {
+	struct atomic_file *pem; /* NULL: it stays */
+	struct atomic_file *index;
+	uint32_t hash;
+	unsigned above; /* HHHHHHHH.rN from 1 to this are to go; 0: none */
+};
 
 struct publish {
 	char *path;
 	int dir;
 	unsigned rotate;
 	struct crl_index *index; /* of the same directory */
+	struct queued queue[QUEUE_MAX];
+	size_t nqueued;
+	int64_t since;	   /* monotonic milliseconds, of the oldest */
+	struct error lost; /* why something queued is not there; else NONE */
 };
 
 /* ---- the directory ---- */
@@ -55,9 +71,8 @@ check_directory(const struct publish *p, struct error *err)
 	return true;
 }
 
-/* Only a run that was killed leaves any, and there is no other now. */
-static void
-clean(const struct publish *p)
+void
+publish_clean(const struct publish *p)
 {
 	int fd = openat(p->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -74,6 +89,13 @@ clean(const struct publish *p)
 	closedir(d);
 }
 
+static void
+queued_discard(struct queued *q)
+{
+	atomic_file_discard(&q->pem);
+	atomic_file_discard(&q->index);
+}
+
 struct publish *
 publish_open(const char *directory, unsigned rotate, struct error *err)
 {
@@ -87,23 +109,11 @@ publish_open(const char *directory, unsigned rotate, struct error *err)
 		publish_close(&p);
 	} else if (!check_directory(p, err))
 		publish_close(&p);
-	else {
-		clean(p);
+	else
 		p->index = crl_index_open(directory);
-	}
 	return p;
 }
 
-bool
-publish_is_revoked(const struct publish *p, X509 *cert, int64_t now)
-{
-	struct crl_answer a;
-
-	if (p->index == NULL)
-		return false;
-	crl_index_check(p->index, cert, NULL, now, 0, &a);
-	return a.status == CRL_REVOKED;
-}
 
 void
 publish_close(struct publish **p)
@@ -111,6 +121,8 @@ publish_close(struct publish **p)
 	if (*p == NULL)
 		return;
 	crl_index_close(&(*p)->index);
+	for (size_t i = 0; i < (*p)->nqueued; i++)
+		queued_discard(&(*p)->queue[i]);
 	if ((*p)->dir >= 0)
 		close((*p)->dir);
 	free((*p)->path);
@@ -139,13 +151,31 @@ exists(const struct publish *p, const char *name)
 	return fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* HHHHHHHH.kN: is there one of each number below? */
+static bool
+is_reached(const struct publish *p, const char *name)
+{
+	char other[PUBLISH_NAME_SIZE];
+	unsigned n;
+
+	if (sscanf(name, "%*8[0-9a-f].%*1[ir]%3u", &n) != 1)
+		return false;
+	while (n-- > 0) {
+		snprintf(other, sizeof(other), "%.10s%u", name, n);
+		if (!exists(p, other))
+			return false;
+	}
+	return true;
+}
+
 bool
 publish_has_pem(const struct publish *p, const char *name, size_t size)
 {
 	struct stat st;
 
 	return fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode) && (size_t)st.st_size == size;
+	       S_ISREG(st.st_mode) && (size_t)st.st_size == size &&
+	       is_reached(p, name);
 }
 
 bool
@@ -159,12 +189,133 @@ publish_read(const struct publish *p, const char *name, struct buf *out,
 	return ok;
 }
 
+/* ---- the queue ---- */
+
+/* From the last one downward, so that there is never a gap. */
+static void
+remove_above(const struct publish *p, uint32_t hash, unsigned keep,
+    unsigned n)
+{
+	char name[PUBLISH_NAME_SIZE];
+
+	while (n-- > keep) {
+		name_of(hash, 'r', n, name);
+		unlinkat(p->dir, name, 0);
+	}
+}
+
+static void
+lose(struct publish *p, struct queued *q, const struct error *err)
+{
+	if (p->lost.kind == ERROR_NONE)
+		p->lost = *err;
+	queued_discard(q);
+}
+
+static void
+sync_one(struct publish *p, struct queued *q)
+{
+	struct error err;
+
+	if (!atomic_file_sync(q->index, &err) ||
+	    (q->pem != NULL && !atomic_file_sync(q->pem, &err)))
+		lose(p, q, &err);
+}
+
+/*
+ * The PEM file first: until the index follows, our programs go by the old
+ * one, and the next run finds out and does it again.
+ */
+static void
+place_one(struct publish *p, struct queued *q)
+{
+	struct error err;
+
+	if (q->index == NULL)
+		return;
+	if ((q->pem != NULL && !atomic_file_place(&q->pem, &err)) ||
+	    !atomic_file_place(&q->index, &err))
+		lose(p, q, &err);
+	else if (q->above > 0)
+		remove_above(p, q->hash, 1, q->above);
+}
+
+/* Many in a row: the file system has to commit but once or twice. */
+static void
+settle(struct publish *p)
+{
+	for (size_t i = 0; i < p->nqueued; i++)
+		sync_one(p, &p->queue[i]);
+	for (size_t i = 0; i < p->nqueued; i++)
+		place_one(p, &p->queue[i]);
+	p->nqueued = 0;
+}
+
+static void
+enqueue(struct publish *p, const struct queued *q)
+{
+	if (p->nqueued == 0)
+		p->since = clock_monotonic_ms();
+	p->queue[p->nqueued++] = *q;
+}
+
+/* Names of an issuer are taken as soon as something for it waits. */
+static void
+settle_issuer(struct publish *p, uint32_t hash)
+{
+	for (size_t i = 0; i < p->nqueued; i++) {
+		if (p->queue[i].hash == hash) {
+			settle(p);
+			return;
+		}
+	}
+}
+
+bool
+publish_is_revoked(struct publish *p, X509 *cert, int64_t now)
+{
+	struct crl_answer a;
+	int ok = 0;
+
+	if (p->index == NULL)
+		return false;
+	settle_issuer(p, (uint32_t)X509_NAME_hash_ex(
+	    X509_get_issuer_name(cert), NULL, NULL, &ok));
+	crl_index_check(p->index, cert, NULL, now, 0, &a);
+	return a.status == CRL_REVOKED;
+}
+
+void
+publish_settle(struct publish *p, int64_t age)
+{
+	if (p->nqueued > 0 && clock_monotonic_ms() - p->since >= age)
+		settle(p);
+}
+
+bool
+publish_flush(struct publish *p, struct error *err)
+{
+	struct error lost;
+
+	settle(p);
+	lost = p->lost;
+	p->lost.kind = ERROR_NONE;
+	/* EINVAL: a file system whose directories need no fsync. */
+	if (fsync(p->dir) != 0 && errno != EINVAL)
+		return error_errno(err, "crl-check directory %s: written, "
+		    "but not on the disk", p->path);
+	if (lost.kind == ERROR_NONE)
+		return true;
+	*err = lost;
+	return false;
+}
+
 /* ---- series ---- */
 
-/* The facts of an index of this CRL; names is for what must be composed. */
+/* The facts of an index of this CRL. */
 struct facts {
 	struct index_facts index;
-	uint8_t names[NAMES_MAX];
+	uint8_t *names; /* what must be composed; free(3) */
 	X509_NAME *issuer;
 	uint32_t hash;
 };
@@ -214,6 +365,7 @@ compose_name(struct facts *f, const struct crl_walk *w)
 	rdns = issuer.body.n + rdn;
 	if (rdns > NAMES_MAX - 16)
 		return false;
+	f->names = mem_array(NAMES_MAX, 1);
 	n += put_tag(f->names + n, DER_CONTEXT_CONSTRUCTED(4), tagged(rdns));
 	n += put_tag(f->names + n, DER_SEQUENCE, rdns);
 	memcpy(f->names + n, issuer.body.p, issuer.body.n);
@@ -256,8 +408,7 @@ static bool
 facts_init(struct facts *f, const struct crl_walk *w, X509 *issuer,
     struct error *err)
 {
-	memset(&f->index, 0, sizeof(f->index));
-	f->issuer = NULL;
+	memset(f, 0, sizeof(*f));
 	f->index.reasons = w->reasons;
 	f->index.this_update = w->this_update;
 	f->index.next_update = w->next_update;
@@ -281,7 +432,9 @@ static void
 facts_clear(struct facts *f)
 {
 	X509_NAME_free(f->issuer);
+	free(f->names);
 	f->issuer = NULL;
+	f->names = NULL;
 }
 
 static bool
@@ -402,26 +555,25 @@ is_pem_of(const struct publish *p, const char *name,
     const struct publication *pub, const struct facts *f,
     struct publish_held *h)
 {
+	struct facts other = {.issuer = NULL};
 	struct crl_pem found;
 	struct crl_walk w;
-	struct facts *other;
 	struct error err;
 	bool same = false;
 
 	buf_init(&h->bytes, PEM_MAX);
-	other = mem_alloc(sizeof(*other));
 	if (publish_read(p, name, &h->bytes, &err) &&
 	    crl_pem_find((uint8_t *)h->bytes.data, h->bytes.len, &found,
 		&err) &&
 	    found.n == 1 && crl_walk(found.crl[0].p, found.crl[0].n, &w,
 				&err) &&
-	    w.base_number.n == 0 && facts_init(other, &w, pub->issuer, &err))
-		same = X509_NAME_cmp(other->issuer, f->issuer) == 0 &&
-		       other->index.flags == f->index.flags &&
-		       other->index.reasons == f->index.reasons &&
-		       der_equal(&other->index.field[CRL_INDEX_POINT_NAMES],
+	    w.base_number.n == 0 && facts_init(&other, &w, pub->issuer, &err))
+		same = X509_NAME_cmp(other.issuer, f->issuer) == 0 &&
+		       other.index.flags == f->index.flags &&
+		       other.index.reasons == f->index.reasons &&
+		       der_equal(&other.index.field[CRL_INDEX_POINT_NAMES],
 			   &f->index.field[CRL_INDEX_POINT_NAMES]) &&
-		       der_equal(&other->index.field[CRL_INDEX_KEY_ID],
+		       der_equal(&other.index.field[CRL_INDEX_KEY_ID],
 			   &f->index.field[CRL_INDEX_KEY_ID]);
 	if (same) {
 		EVP_Digest(w.whole.p, w.whole.n, h->digest, NULL,
@@ -431,8 +583,7 @@ is_pem_of(const struct publish *p, const char *name,
 		h->crl.digest = (struct der){h->digest, sizeof(h->digest)};
 	} else
 		buf_clear(&h->bytes);
-	facts_clear(other);
-	free(other);
+	facts_clear(&other);
 	return same;
 }
 
@@ -457,26 +608,26 @@ look_at_pems(const struct publish *p, const struct publication *pub,
 }
 
 bool
-publish_find(const struct publish *p, const struct publication *pub,
+publish_find(struct publish *p, const struct publication *pub,
     struct publish_held *h, struct error *err)
 {
 	struct survey s = {.best = MATCH_NOT};
-	struct facts *f = mem_alloc(sizeof(*f));
+	struct facts f;
 	bool ok;
 
 	memset(h, 0, sizeof(*h));
-	ok = facts_init(f, pub->crl, pub->issuer, err);
+	ok = facts_init(&f, pub->crl, pub->issuer, err);
 	if (ok) {
-		look_at_indexes(p, pub, f, &s, h);
+		settle_issuer(p, f.hash);
+		look_at_indexes(p, pub, &f, &s, h);
 		if (!h->found)
-			look_at_pems(p, pub, f, &s, h);
+			look_at_pems(p, pub, &f, &s, h);
 		h->other_scope = !h->found && s.best == MATCH_OTHER_SCOPE;
 		if (h->index >= FILES_MAX || h->pem >= FILES_MAX)
 			ok = error_perm(err, "more than %d CRLs of one issuer",
 			    FILES_MAX);
 	}
-	facts_clear(f);
-	free(f);
+	facts_clear(&f);
 	return ok;
 }
 
@@ -491,18 +642,25 @@ publish_held_clear(struct publish_held *h)
 
 /* ---- writing ---- */
 
+/* The index grows while what was walked is let go: memory for one alone. */
 static bool
-add_entries(struct index_build *b, const struct crl_walk *w,
+add_entries(struct index_build *b, const struct crl_walk *w, bool mapped,
     struct error *err)
 {
 	struct crl_walk_entry entry;
 	struct der in = w->entries;
+	const uint8_t *kept = in.p;
 
-	while (in.n > 0)
+	while (in.n > 0) {
 		if (!crl_walk_next(&in, &entry) ||
 		    !index_build_add(
 			b, &entry.serial, entry.reason, entry.date))
 			return error_perm(err, "an entry is malformed");
+		if (mapped && (size_t)(in.p - kept) > LET_GO) {
+			fetch_let_go(kept, in.p);
+			kept = in.p;
+		}
+	}
 	return true;
 }
 
@@ -530,11 +688,11 @@ build_index(const struct publication *pub, struct facts *f, unsigned pem,
 		n += delta->count;
 	}
 	if (!index_build_init(b, &f->index, width, n, err) ||
-	    !add_entries(b, crl, err))
+	    !add_entries(b, crl, pub->mapped, err))
 		return false;
 	if (delta != NULL) {
 		index_build_start_delta(b);
-		if (!add_entries(b, delta, err))
+		if (!add_entries(b, delta, false, err))
 			return false;
 	}
 	index_build_finish(b);
@@ -543,6 +701,9 @@ build_index(const struct publication *pub, struct facts *f, unsigned pem,
 
 struct sink {
 	struct atomic_file *file;
+	bool mapped;
+	const uint8_t *kept; /* what was written before is let go */
+	size_t ahead;	     /* text since then */
 	struct error *err;
 };
 
@@ -551,20 +712,28 @@ sink_append(void *context, const char *text, size_t n)
 {
 	struct sink *s = context;
 
+	/* 65 octets of text are 48 of the CRL: never past where we are. */
+	s->ahead += n;
+	if (s->mapped && s->ahead > LET_GO) {
+		fetch_let_go(s->kept, s->kept + s->ahead / 3 * 2);
+		s->kept += s->ahead / 3 * 2;
+		s->ahead = 0;
+	}
 	return atomic_file_append(s->file, text, n, s->err);
 }
 
 static struct atomic_file *
-write_pem(const struct publish *p, const char *name, const struct der *crl,
-    struct error *err)
+write_pem(const struct publish *p, const char *name,
+    const struct publication *pub, struct error *err)
 {
+	const struct der *crl = &pub->crl->whole;
 	char *path = path_of(p, name);
-	struct sink s = {.err = err};
+	struct sink s = {
+		.mapped = pub->mapped, .kept = crl->p, .err = err};
 
 	s.file = atomic_file_open(
 	    path, FILE_MODE, (uid_t)-1, (gid_t)-1, err);
-	if (s.file != NULL && (!crl_pem_write(crl, sink_append, &s) ||
-				  !atomic_file_sync(s.file, err)))
+	if (s.file != NULL && !crl_pem_write(crl, sink_append, &s))
 		atomic_file_discard(&s.file);
 	free(path);
 	return s.file;
@@ -578,8 +747,7 @@ write_index(const struct publish *p, const char *name, const struct buf *b,
 	struct atomic_file *f;
 
 	f = atomic_file_open(path, FILE_MODE, (uid_t)-1, (gid_t)-1, err);
-	if (f != NULL && (!atomic_file_append(f, b->data, b->len, err) ||
-			     !atomic_file_sync(f, err)))
+	if (f != NULL && !atomic_file_append(f, b->data, b->len, err))
 		atomic_file_discard(&f);
 	free(path);
 	return f;
@@ -602,19 +770,6 @@ may_rotate(const struct publish *p, uint32_t hash, unsigned *n)
 	return *n > 0;
 }
 
-/* From the last one downward, so that there is never a gap. */
-static void
-remove_above(const struct publish *p, uint32_t hash, unsigned keep,
-    unsigned n)
-{
-	char name[PUBLISH_NAME_SIZE];
-
-	while (n-- > keep) {
-		name_of(hash, 'r', n, name);
-		unlinkat(p->dir, name, 0);
-	}
-}
-
 bool
 publish_put(struct publish *p, const struct publication *pub,
     const struct publish_held *h, char *index_name, char *pem_name,
@@ -622,44 +777,41 @@ publish_put(struct publish *p, const struct publication *pub,
 {
 	bool same = h->found && der_equal(&h->crl.digest, &pub->digest);
 	struct atomic_file *pem = NULL, *index = NULL;
-	struct facts *f = mem_alloc(sizeof(*f));
 	struct index_build b = {.at = 0};
 	unsigned number = h->pem, n = 0;
 	bool rotate, ok = false;
+	struct facts f;
 
-	if (!facts_init(f, pub->crl, pub->issuer, err))
+	if (!facts_init(&f, pub->crl, pub->issuer, err))
 		goto out;
-	rotate = h->found && !same && may_rotate(p, f->hash, &n);
+	if (p->nqueued == QUEUE_MAX)
+		settle(p);
+	rotate = h->found && !same && may_rotate(p, f.hash, &n);
 	if (rotate)
 		number = n <= p->rotate ? n : 0;
-	name_of(f->hash, 'i', h->index, index_name);
-	name_of(f->hash, 'r', number, pem_name);
-	if (!build_index(pub, f, number, &b, err))
+	name_of(f.hash, 'i', h->index, index_name);
+	name_of(f.hash, 'r', number, pem_name);
+	if (!build_index(pub, &f, number, &b, err))
 		goto out;
 	index = write_index(p, index_name, &b.bytes, err);
 	index_build_clear(&b);
 	if (index == NULL)
 		goto out;
 	if (!same || !h->pem_there) {
-		pem = write_pem(p, pem_name, &pub->crl->whole, err);
+		pem = write_pem(p, pem_name, pub, err);
 		if (pem == NULL)
 			goto out;
 	}
-	/*
-	 * The PEM file first: until the index follows, our programs go by
-	 * the old one, and the next run finds out and does it again.
-	 */
-	if (!atomic_file_commit_both(&pem, &index, err))
-		goto out;
-	if (rotate && number == 0)
-		remove_above(p, f->hash, 1, n);
+	enqueue(p, &(struct queued){.pem = pem, .index = index,
+		       .hash = f.hash,
+		       .above = rotate && number == 0 ? n : 0});
+	pem = index = NULL;
 	ok = true;
 out:
 	atomic_file_discard(&pem);
 	atomic_file_discard(&index);
 	index_build_clear(&b);
-	facts_clear(f);
-	free(f);
+	facts_clear(&f);
 	return ok;
 }
 
@@ -673,7 +825,8 @@ publish_has_index(const struct publish *p, const char *name,
 	char hex[65] = "";
 	bool same;
 
-	if (crl_index_file_open(p->dir, name, &f) != CRL_INDEX_OK)
+	if (!is_reached(p, name) ||
+	    crl_index_file_open(p->dir, name, &f) != CRL_INDEX_OK)
 		return false;
 	for (size_t i = 0; i < f.field[CRL_INDEX_DIGEST].n && i < 32; i++)
 		snprintf(hex + 2 * i, 3, "%02x",
@@ -785,7 +938,7 @@ static bool
 append_named(struct atomic_file *to, int dir, const char *name,
     struct error *err)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool ok;
 
 	if (fd < 0)
@@ -795,19 +948,25 @@ append_named(struct atomic_file *to, int dir, const char *name,
 	return ok ? true : error_prefix(err, "%s", name);
 }
 
+/* damaged: the first whose CRL cannot be found; "" for none. */
 static bool
 append_crls(const struct publish *p, struct atomic_file *to,
-    struct error *err)
+    char damaged[PUBLISH_NAME_SIZE], struct error *err)
 {
 	struct strvec names = {0};
 	struct crl_index_file f;
 	char name[PUBLISH_NAME_SIZE];
 	bool ok = list_indexes(p->dir, p->path, &names, err);
 
+	damaged[0] = '\0';
 	for (size_t i = 0; ok && i < names.n; i++) {
 		if (crl_index_file_open(p->dir, names.v[i], &f) !=
-		    CRL_INDEX_OK)
+		    CRL_INDEX_OK) {
+			if (damaged[0] == '\0')
+				snprintf(damaged, PUBLISH_NAME_SIZE, "%.23s",
+				    names.v[i]);
 			continue;
+		}
 		snprintf(name, sizeof(name), "%.8s.r%u", names.v[i], f.pem);
 		crl_index_file_close(&f);
 		ok = append_named(to, p->dir, name, err);
@@ -818,18 +977,21 @@ append_crls(const struct publish *p, struct atomic_file *to,
 
 bool
 publish_bundle(const struct publish *p, const char *path,
-    const struct strvec *before, struct error *err)
+    const struct buf *before, struct error *err)
 {
+	char damaged[PUBLISH_NAME_SIZE];
 	struct atomic_file *to;
-	bool ok = true;
+	bool ok;
 
 	to = atomic_file_open(path, FILE_MODE, (uid_t)-1, (gid_t)-1, err);
 	if (to == NULL)
 		return false;
-	for (size_t i = 0; ok && i < before->n; i++)
-		ok = append_named(to, AT_FDCWD, before->v[i], err);
-	ok = ok && append_crls(p, to, err) && atomic_file_sync(to, err) &&
+	ok = atomic_file_append(to, buf_text(before), before->len, err) &&
+	     append_crls(p, to, damaged, err) && atomic_file_sync(to, err) &&
 	     atomic_file_commit(&to, err);
 	atomic_file_discard(&to);
+	if (ok && damaged[0] != '\0')
+		return error_temp(err, "%s is damaged: its CRL is not in it",
+		    damaged);
 	return ok;
 }

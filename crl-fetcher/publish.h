@@ -10,7 +10,8 @@
  *
  * One series is what one issuer signs with one key for one scope.  A new
  * CRL takes the place of the one of its series; both its files are on the
- * disk before the first of them gets its name.
+ * disk before the first of them gets its name.  CRLs wait for each other
+ * before that, as one fsync(2) after the other is cheaper than each alone.
  *
  * One writer at a time (the caller holds the lock).
  */
@@ -30,17 +31,29 @@
 struct publish;
 
 /*
- * The directory must be ours or root's, and writable by nobody else; what
- * killed runs left there is removed.  rotate: further HHHHHHHH.rN that a
- * program finds that never looks at the same name twice; 0: none, files
- * are replaced.
+ * The directory must be ours or root's, and writable by nobody else.
+ * rotate: further HHHHHHHH.rN that a program finds that never looks at the
+ * same name twice; 0: none, files are replaced.
  */
 struct publish *publish_open(const char *directory, unsigned rotate,
     struct error *err);
 void publish_close(struct publish **p);
 
-/* Do the indexes here list the certificate as revoked? */
-bool publish_is_revoked(const struct publish *p, X509 *cert, int64_t now);
+/* Removes what killed runs left; under the lock, before anything is put. */
+void publish_clean(const struct publish *p);
+
+/* Has what was put, if it waits for so many milliseconds, get its names. */
+void publish_settle(struct publish *p, int64_t age);
+
+/*
+ * All that was put has its names, and survives a crash from here on.
+ * False: not all of it; what is not there did not replace anything.
+ */
+bool publish_flush(struct publish *p, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Do the indexes here, with what was put, list the certificate as revoked? */
+bool publish_is_revoked(struct publish *p, X509 *cert, int64_t now);
 
 /* What is to be published; all borrowed. */
 struct publication {
@@ -49,6 +62,7 @@ struct publication {
 	X509 *issuer;	   /* the certificate that signed it */
 	const char *source;
 	bool sole; /* the only CRL of its source: other keys' are replaced */
+	bool mapped; /* crl lies in a mapped body that nobody wrote to */
 	const struct crl_walk *delta; /* to be merged; NULL: none */
 	struct der delta_digest;
 	int64_t now;
@@ -68,14 +82,14 @@ struct publish_held {
 };
 
 /* TEMP when the directory cannot be read. Clear h in any case. */
-bool publish_find(const struct publish *p, const struct publication *pub,
+bool publish_find(struct publish *p, const struct publication *pub,
     struct publish_held *h, struct error *err)
     __attribute__((warn_unused_result));
 void publish_held_clear(struct publish_held *h);
 
 /*
  * Writes what h says is missing or older.  The names of both files are
- * told, PUBLISH_NAME_SIZE each.
+ * told, PUBLISH_NAME_SIZE each.  They are there after publish_flush().
  */
 bool publish_put(struct publish *p, const struct publication *pub,
     const struct publish_held *h, char *index_name, char *pem_name,
@@ -85,19 +99,21 @@ bool publish_put(struct publish *p, const struct publication *pub,
 bool publish_read(const struct publish *p, const char *name, struct buf *out,
     struct error *err) __attribute__((warn_unused_result));
 
-/* Is the file there and its size as given; is the index whole and of this
- * CRL? */
+/*
+ * Is the file there and its size as given; is the index whole and of this
+ * CRL?  Neither counts behind a gap in N, where nobody looks.
+ */
 bool publish_has_pem(const struct publish *p, const char *name, size_t size);
 bool publish_has_index(const struct publish *p, const char *name,
     const char *digest_hex);
 
 /*
  * Writes a file of all PEM files of the indexes in the directory, after
- * those of before (paths of PEM files; may be empty).
+ * the text before (PEM; may be empty).  False, too, when it was written
+ * without the CRL of a damaged index.
  */
-struct strvec;
 bool publish_bundle(const struct publish *p, const char *path,
-    const struct strvec *before, struct error *err)
+    const struct buf *before, struct error *err)
     __attribute__((warn_unused_result));
 
 /* Calls visit for every index, whole or damaged (f NULL), by name. */

@@ -7,6 +7,7 @@
 
 #include <openssl/evp.h>
 
+#include "common/atomic_file.h"
 #include "common/mem.h"
 #include "crl_check.h"
 #include "crl_pem.h"
@@ -19,6 +20,7 @@ struct candidate {
 	uint8_t digest[32];
 	struct der digest_der;
 	X509 *issuer; /* borrowed */
+	bool mapped;  /* and unchanged: DER */
 	struct publish_held held;
 };
 
@@ -38,8 +40,11 @@ struct work {
 	struct state_source *state;
 	struct downloader *d;
 	struct refresh_report *report;
-	struct candidate c[CRL_PEM_MAX];
+	struct candidate *c;
 	size_t n;
+	bool one_of_many; /* being repaired, of those of the source */
+	bool sole;	  /* the source has this one CRL */
+	bool anew;	  /* what is on the disk may not be what we think */
 	struct delta delta;
 };
 
@@ -63,17 +68,19 @@ clear_candidates(struct work *w)
 {
 	for (size_t i = 0; i < w->n; i++)
 		publish_held_clear(&w->c[i].held);
+	free(w->c);
+	w->c = NULL;
 	w->n = 0;
 }
 
 static struct crl_check
 check_of(const struct work *w, const struct crl_walk *crl,
-    const struct der *digest)
+    const struct der *digest, STACK_OF(X509) *issuers)
 {
 	return (struct crl_check){
 		.crl = crl,
 		.digest = digest,
-		.issuers = w->source->issuers,
+		.issuers = issuers,
 		.now = w->r->now,
 		.skew = w->r->skew,
 		.force = w->r->force,
@@ -88,7 +95,8 @@ publication_of(const struct work *w, const struct candidate *c)
 		.digest = c->digest_der,
 		.issuer = c->issuer,
 		.source = w->source->name,
-		.sole = w->n == 1,
+		.sole = w->sole,
+		.mapped = c->mapped,
 		.now = w->r->now,
 	};
 }
@@ -99,6 +107,7 @@ check_candidate(struct work *w, struct candidate *c, const struct der *der,
     struct error *err)
 {
 	enum crl_refusal refusal;
+	STACK_OF(X509) *issuers;
 	struct crl_check check;
 	struct publication pub;
 
@@ -106,9 +115,15 @@ check_candidate(struct work *w, struct candidate *c, const struct der *der,
 		return false;
 	hash(der, c->digest);
 	c->digest_der = (struct der){c->digest, sizeof(c->digest)};
-	check = check_of(w, &c->crl, &c->digest_der);
-	if (crl_check(&check, &c->issuer, err) != CRL_REFUSED_NOT)
+	issuers = issuers_find(w->source->issuers, &c->crl.issuer);
+	check = check_of(w, &c->crl, &c->digest_der, issuers);
+	refusal = crl_check(&check, &c->issuer, err);
+	sk_X509_free(issuers);
+	if (refusal != CRL_REFUSED_NOT)
 		return false;
+	/* Signature and digest were the last that looked at all of it. */
+	if (c->mapped)
+		fetch_let_go(der->p, der->p + der->n);
 	if (publish_is_revoked(w->r->publish, c->issuer, w->r->now))
 		return error_perm(err, "the certificate that signed it is "
 		    "revoked");
@@ -134,7 +149,9 @@ check_body(struct work *w, const struct fetch_body *body, struct error *err)
 	if (!crl_pem_find(body->p, body->n, &found, err))
 		return false;
 	w->n = found.n;
-	memset(w->c, 0, found.n * sizeof(w->c[0]));
+	w->c = mem_array(found.n, sizeof(w->c[0]));
+	w->sole = found.n == 1 && !w->one_of_many;
+	w->c[0].mapped = body->mapped && found.crl[0].p == body->p;
 	for (size_t i = 0; i < found.n; i++) {
 		if (check_candidate(w, &w->c[i], &found.crl[i], err))
 			continue;
@@ -147,24 +164,54 @@ check_body(struct work *w, const struct fetch_body *body, struct error *err)
 
 /* ---- publishing ---- */
 
-static void
-remember(struct work *w, const struct candidate *c, struct state_crl *to)
-{
-	to_hex(c->digest, to->digest);
-	to->size = (int64_t)c->crl.whole.n;
-	to->this_update = c->crl.this_update;
-	to->next_update = c->crl.next_update;
-	to->entries = (int64_t)c->crl.count;
-	if (w->delta.have)
-		to->entries += (int64_t)w->delta.crl.count;
-}
-
 static bool
 is_in_place(const struct work *w, const struct candidate *c)
 {
 	return c->held.index_whole && c->held.pem_there &&
 	       der_equal(&c->held.crl.digest, &c->digest_der) &&
-	       !w->delta.have;
+	       !w->delta.have && !w->anew;
+}
+
+static void
+remember(struct work *w, const struct candidate *c, struct state_crl *to)
+{
+	const struct crl_index_file *file = &c->held.file;
+
+	to_hex(c->digest, to->digest);
+	to->size = (int64_t)c->crl.whole.n;
+	to->this_update = c->crl.this_update;
+	to->next_update = c->crl.next_update;
+	to->entries = (int64_t)c->crl.count;
+	if (w->delta.have) {
+		to->entries += (int64_t)w->delta.crl.count;
+		to->delta_this_update = w->delta.crl.this_update;
+		to->delta_next_update = w->delta.crl.next_update;
+	} else if (is_in_place(w, c)) {
+		to->entries = file->count;
+		to->delta_this_update = file->delta_this_update;
+		to->delta_next_update = file->delta_next_update;
+	}
+}
+
+/* From here on somebody must be told, even if we are killed. */
+static bool
+mark_unfinished(struct refresh *r, struct error *err)
+{
+	if (!r->marked)
+		r->marked = atomic_file_write(r->unfinished, "", 0, 0644,
+		    (uid_t)-1, (gid_t)-1, err);
+	return r->marked;
+}
+
+static bool
+put(struct work *w, const struct publication *pub, struct candidate *c,
+    struct state_crl *to, struct error *err)
+{
+	if (w->anew)
+		c->held.pem_there = false;
+	return mark_unfinished(w->r, err) &&
+	       publish_put(w->r->publish, pub, &c->held, to->index, to->pem,
+		   err);
 }
 
 static void
@@ -180,14 +227,12 @@ keep_names(const struct candidate *c, struct state_crl *to)
 }
 
 static bool
-publish_one(struct work *w, size_t i, bool *changed, struct error *err)
+publish_one(struct work *w, struct candidate *c, struct state_crl *to,
+    struct error *err)
 {
-	struct candidate *c = &w->c[i];
-	struct state_crl *to = &w->state->crls[i];
 	struct publication pub = publication_of(w, c);
 	struct der digest = {w->delta.digest, sizeof(w->delta.digest)};
 
-	memset(to, 0, sizeof(*to));
 	remember(w, c, to);
 	if (is_in_place(w, c)) {
 		keep_names(c, to);
@@ -197,25 +242,45 @@ publish_one(struct work *w, size_t i, bool *changed, struct error *err)
 		pub.delta = &w->delta.crl;
 		pub.delta_digest = digest;
 	}
-	*changed = true;
-	return publish_put(w->r->publish, &pub, &c->held, to->index, to->pem,
-	    err);
+	w->report->changed = true;
+	return put(w, &pub, c, to, err);
 }
 
+/*
+ * Where it belongs: others of the issuer may have been put since it was
+ * checked, those of its own file among them.
+ */
+static bool
+find_again(struct work *w, struct candidate *c, struct error *err)
+{
+	struct publication pub = publication_of(w, c);
+
+	publish_held_clear(&c->held);
+	return publish_find(w->r->publish, &pub, &c->held, err);
+}
+
+/* The state stays as it was unless all are in place. */
 static bool
 publish_all(struct work *w, struct error *err)
 {
-	bool changed = false, ok = true;
+	struct state_crl *made = mem_array(w->n, sizeof(made[0]));
+	bool ok = true;
 
-	w->state->ncrls = 0;
-	for (size_t i = 0; ok && i < w->n; i++) {
-		ok = publish_one(w, i, &changed, err);
-		w->state->ncrls += ok;
-	}
-	if (changed)
-		w->report->result = REFRESH_CHANGED;
-	if (!ok)
+	for (size_t i = 0; ok && i < w->n; i++)
+		ok = ((i == 0 && w->source->delta_urls.n == 0) ||
+			 find_again(w, &w->c[i], err)) &&
+		     publish_one(w, &w->c[i], &made[i], err);
+	if (ok) {
+		free(w->report->before);
+		w->report->nbefore = w->state->ncrls;
+		w->report->before = mem_dup(w->state->crls,
+		    w->state->ncrls * sizeof(made[0]));
+		memcpy(w->state->crls, made, w->n * sizeof(made[0]));
+		w->state->ncrls = w->n;
+	} else {
 		w->report->result = REFRESH_HERE;
+	}
+	free(made);
 	return ok;
 }
 
@@ -242,6 +307,7 @@ check_delta(struct work *w, const struct candidate *base, struct error *err)
 	struct crl_check check;
 	struct crl_pem found;
 	enum crl_refusal refusal;
+	STACK_OF(X509) *issuers;
 	X509 *issuer;
 
 	if (!crl_pem_find(body->p, body->n, &found, err))
@@ -251,8 +317,15 @@ check_delta(struct work *w, const struct candidate *base, struct error *err)
 	if (!crl_walk(found.crl[0].p, found.crl[0].n, &w->delta.crl, err))
 		return false;
 	hash(&found.crl[0], w->delta.digest);
-	check = check_of(w, &w->delta.crl, &digest);
+	issuers = issuers_find(w->source->issuers, &w->delta.crl.issuer);
+	check = check_of(w, &w->delta.crl, &digest, issuers);
 	refusal = crl_check_delta(&check, &base->crl, &issuer, err);
+	sk_X509_free(issuers);
+	if (refusal == CRL_REFUSED_NOT &&
+	    EVP_PKEY_eq(X509_get0_pubkey(issuer),
+		X509_get0_pubkey(base->issuer)) != 1)
+		return error_perm(err, "it is a delta CRL signed with another "
+		    "key than the CRL it came for (RFC 5280 5.2.4)");
 	if (refusal == CRL_REFUSED_NOT && held_delta(&base->held, &held))
 		refusal = crl_check_newer(&check, &held, err);
 	w->report->rollback |= refusal == CRL_REFUSED_ROLLBACK;
@@ -295,6 +368,20 @@ is_merged(const struct work *w, const struct candidate *base)
 	       der_equal(&base->held.crl.digest, &base->digest_der);
 }
 
+/* The server has no other delta than the one that is merged. */
+static bool
+check_unchanged_delta(const struct work *w, const struct candidate *base,
+    struct error *err)
+{
+	struct crl_held held;
+
+	if (held_delta(&base->held, &held) &&
+	    base->held.file.delta_next_update < w->r->now - w->r->skew)
+		return error_perm(err, "the server has nothing newer than the "
+		    "delta CRL that expired");
+	return true;
+}
+
 /*
  * Gets the delta for a base that is checked.  conditional: the base is the
  * one we hold, so an unchanged delta is merged already.  False: none of the
@@ -316,7 +403,9 @@ get_delta(struct work *w, const struct candidate *base, bool conditional)
 			 &w->delta.reply, &err);
 		if (ok)
 			note_clock(w, &w->delta.reply);
-		if (ok && !w->delta.reply.unchanged) {
+		if (ok && w->delta.reply.unchanged) {
+			ok = check_unchanged_delta(w, base, &err);
+		} else if (ok) {
 			pthread_mutex_lock(&w->r->lock);
 			ok = check_delta(w, base, &err);
 			pthread_mutex_unlock(&w->r->lock);
@@ -369,6 +458,7 @@ load_held(struct work *w, struct buf *bytes, struct error *err)
 	if (w->state->ncrls != 1)
 		return error_perm(err, "a delta CRL goes with a single CRL; "
 		    "the source has %zu", w->state->ncrls);
+	publish_settle(w->r->publish, 0);
 	if (!publish_read(w->r->publish, w->state->crls[0].pem, bytes, err))
 		return false;
 	body = (struct fetch_body){(uint8_t *)bytes->data, bytes->len, false};
@@ -410,27 +500,22 @@ take_body(struct work *w, const char *url, const struct fetch_reply *reply,
 	bool ok, has_delta = w->source->delta_urls.n > 0;
 
 	pthread_mutex_lock(&w->r->lock);
-	ok = check_body(w, &reply->body, err);
+	ok = check_body(w, &reply->body, err) &&
+	     (has_delta || publish_all(w, err));
 	pthread_mutex_unlock(&w->r->lock);
 	if (ok && has_delta && w->n != 1)
 		ok = error_perm(err, "a delta CRL goes with a single CRL; "
 		    "there are %zu", w->n);
-	if (!ok)
-		return false;
-	if (has_delta && !get_delta(w, &w->c[0], false)) {
-		w->report->result = REFRESH_FAILED;
-		if (needs_delta(&w->c[0]))
-			return true;
-	}
-	pthread_mutex_lock(&w->r->lock);
-	{
-		enum refresh_result failed = w->report->result;
-
+	if (ok && has_delta) {
+		if (!get_delta(w, &w->c[0], false)) {
+			w->report->result = REFRESH_FAILED;
+			if (needs_delta(&w->c[0]))
+				return true;
+		}
+		pthread_mutex_lock(&w->r->lock);
 		ok = publish_all(w, err);
-		if (ok && failed == REFRESH_FAILED)
-			w->report->result = failed;
+		pthread_mutex_unlock(&w->r->lock);
 	}
-	pthread_mutex_unlock(&w->r->lock);
 	if (ok) {
 		state_validators_set(&w->state->base, url, reply->etag,
 		    reply->last_modified);
@@ -466,20 +551,17 @@ try_url(struct work *w, const char *url, bool conditional, struct error *err)
 
 void
 refresh_source(struct refresh *r, const struct source *source,
-    struct state_source *state, struct downloader *d,
+    struct state_source *state, bool whole, struct downloader *d,
     struct refresh_report *report)
 {
-	struct work *w = mem_alloc(sizeof(*w));
-	bool conditional, done = false;
+	struct work w = {.r = r, .source = source, .state = state,
+		.anew = !whole, .d = d, .report = report};
+	bool conditional = whole && !r->force, done = false;
 	struct error err = {0};
 
 	memset(report, 0, sizeof(*report));
-	*w = (struct work){.r = r, .source = source, .state = state, .d = d,
-	    .report = report};
-	conditional = refresh_repair(r, source, state, &report->damaged) &&
-		      !r->force;
 	for (size_t i = 0; i < source->urls.n && !done; i++) {
-		done = try_url(w, source->urls.v[i], conditional, &err);
+		done = try_url(&w, source->urls.v[i], conditional, &err);
 		if (!done)
 			add_error(report, source->urls.v[i], &err);
 		/* No other URL makes room on a full disk. */
@@ -488,10 +570,11 @@ refresh_source(struct refresh *r, const struct source *source,
 	}
 	if (!done && report->result != REFRESH_HERE)
 		report->result = REFRESH_FAILED;
+	if (report->result == REFRESH_UNCHANGED && report->changed)
+		report->result = REFRESH_CHANGED;
 	if (report->result < REFRESH_FAILED)
 		memset(&report->error, 0, sizeof(report->error));
-	fetch_reply_clear(&w->delta.reply);
-	free(w);
+	fetch_reply_clear(&w.delta.reply);
 }
 
 /* ---- repair ---- */
@@ -520,10 +603,9 @@ rebuild(struct work *w, size_t i, struct error *err)
 	}
 	if (ok) {
 		struct publication pub = publication_of(w, &w->c[0]);
-		struct state_crl *to = &w->state->crls[i];
 
-		ok = publish_put(w->r->publish, &pub, &w->c[0].held,
-		    to->index, to->pem, err);
+		ok = put(w, &pub, &w->c[0], &w->state->crls[i], err);
+		publish_settle(w->r->publish, 0);
 	}
 	clear_candidates(w);
 	buf_clear(&bytes);
@@ -535,22 +617,43 @@ refresh_repair(struct refresh *r, const struct source *source,
     struct state_source *state, bool *damaged)
 {
 	struct refresh_report unused = {0};
-	struct work *w = mem_alloc(sizeof(*w));
+	struct work w = {.r = r, .source = source, .state = state,
+		.report = &unused, .one_of_many = state->ncrls > 1};
+	bool whole = state->ncrls > 0;
 	struct error err;
-	bool whole = true;
 
-	*w = (struct work){
-		.r = r, .source = source, .state = state, .report = &unused};
-	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < state->ncrls; i++) {
 		if (is_whole(r->publish, &state->crls[i]))
 			continue;
 		*damaged = true;
-		/* A delta that was merged must come again in any case. */
-		state_validators_set(&state->delta, NULL, NULL, NULL);
-		whole = rebuild(w, i, &err) && whole;
+		whole = rebuild(&w, i, &err) && whole;
 	}
-	pthread_mutex_unlock(&r->lock);
-	free(w);
-	return whole && state->ncrls > 0;
+	/* What a delta CRL had in it is not in the PEM file. */
+	if (*damaged && source->delta_urls.n > 0) {
+		state_validators_set(&state->delta, NULL, NULL, NULL);
+		whole = false;
+	}
+	return whole;
+}
+
+bool
+refresh_undo(struct refresh *r, struct state_source *state,
+    struct refresh_report *report, const struct error *err)
+{
+	bool whole = report->changed && report->before != NULL;
+
+	if (!whole)
+		return false;
+	for (size_t i = 0; i < state->ncrls; i++)
+		whole = whole && is_whole(r->publish, &state->crls[i]);
+	if (whole)
+		return false;
+	memcpy(state->crls, report->before,
+	    report->nbefore * sizeof(state->crls[0]));
+	state->ncrls = report->nbefore;
+	state_validators_set(&state->base, NULL, NULL, NULL);
+	state_validators_set(&state->delta, NULL, NULL, NULL);
+	report->result = REFRESH_HERE;
+	report->error = *err;
+	return true;
 }

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alert.h"
@@ -20,12 +21,15 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/shared_settings.h"
+#include "bundles.h"
 #include "condition.h"
 #include "crl_settings.h"
 #include "refresh.h"
 
 #define DAY INT64_C(86400)
 #define WORKERS_MAX 64
+#define SETTLED 200 /* milliseconds that a CRL waits for others */
+#define PATIENCE 100 /* milliseconds after which there are more workers */
 #define NO_CLOCK INT64_C(1735689600) /* 2025-01-01: older than Postseal */
 #define SUMMARY_MAX (256 << 10)
 
@@ -33,6 +37,7 @@
 struct job {
 	const struct source *source;
 	struct state_source *state;
+	bool whole; /* its files are */
 	struct refresh_report report;
 };
 
@@ -48,9 +53,11 @@ struct round {
 	struct job *jobs;
 	size_t njobs;
 	bool io_failed, failed, changed;
+	bool resumed; /* the last round was killed when it had published */
 	struct strvec repaired; /* names of sources with damaged files */
 	/* Shared by the workers: */
 	pthread_mutex_t lock_jobs;
+	pthread_cond_t all_taken; /* on the monotonic clock */
 	size_t next, done;
 };
 
@@ -122,18 +129,16 @@ is_due(const struct round *r, const struct state_source *st)
 /* A damaged file of a source that is not due is mended all the same. */
 static bool
 needs_download(struct round *r, const struct source *s,
-    struct state_source *st)
+    struct state_source *st, bool *whole)
 {
-	bool damaged = false, whole;
+	bool damaged = false;
 
-	if (is_due(r, st))
-		return true;
-	whole = refresh_repair(&r->refresh, s, st, &damaged);
-	if (damaged)
+	*whole = refresh_repair(&r->refresh, s, st, &damaged);
+	/* A killed round leaves files that are newer than its state. */
+	if (damaged && !r->resumed)
 		strvec_add(&r->repaired, s->name);
-	if (damaged && whole)
-		r->changed = true;
-	return !whole && st->ncrls > 0;
+	r->changed |= damaged;
+	return is_due(r, st) || (!*whole && st->ncrls > 0);
 }
 
 static void
@@ -143,13 +148,14 @@ choose(struct round *r)
 	for (size_t i = 0; i < r->sources.n; i++) {
 		const struct source *s = &r->sources.v[i];
 		struct state_source *st;
+		bool whole;
 
 		if (!is_chosen(r, s))
 			continue;
 		st = state_get(&r->state, s->name);
-		if (needs_download(r, s, st))
-			r->jobs[r->njobs++] =
-			    (struct job){.source = s, .state = st};
+		if (needs_download(r, s, st, &whole))
+			r->jobs[r->njobs++] = (struct job){
+				.source = s, .state = st, .whole = whole};
 	}
 }
 
@@ -163,6 +169,8 @@ take_job(struct round *r)
 	pthread_mutex_lock(&r->lock_jobs);
 	if (r->next < r->njobs)
 		job = &r->jobs[r->next++];
+	else
+		pthread_cond_signal(&r->all_taken);
 	pthread_mutex_unlock(&r->lock_jobs);
 	return job;
 }
@@ -176,6 +184,14 @@ tell_progress(struct round *r, const struct job *job)
 	fprintf(stderr, "\r\033[K[%zu/%zu] %s", ++r->done, r->njobs,
 	    job->source->name);
 	pthread_mutex_unlock(&r->lock_jobs);
+}
+
+static void
+settle(struct round *r, int64_t age)
+{
+	pthread_mutex_lock(&r->refresh.lock);
+	publish_settle(r->refresh.publish, age);
+	pthread_mutex_unlock(&r->refresh.lock);
 }
 
 static void *
@@ -193,11 +209,56 @@ work(void *context)
 			job->report.error = err;
 			continue;
 		}
-		refresh_source(&r->refresh, job->source, job->state, d,
-		    &job->report);
+		refresh_source(&r->refresh, job->source, job->state,
+		    job->whole, d, &job->report);
 		tell_progress(r, job);
+		settle(r, SETTLED);
 	}
+	/* Others may wait long for their servers. */
+	settle(r, 0);
 	download_close(&d);
+	return NULL;
+}
+
+/* False when nothing is left to be taken, at once or after a while. */
+static bool
+jobs_wait(struct round *r)
+{
+	int64_t end = clock_monotonic_ms() + PATIENCE;
+	const struct timespec until = {.tv_sec = end / 1000,
+		.tv_nsec = end % 1000 * 1000000};
+	bool left;
+
+	pthread_mutex_lock(&r->lock_jobs);
+	while (r->next < r->njobs &&
+	       pthread_cond_timedwait(&r->all_taken, &r->lock_jobs, &until) ==
+		   0)
+		;
+	left = r->next < r->njobs;
+	pthread_mutex_unlock(&r->lock_jobs);
+	return left;
+}
+
+/*
+ * Servers that answer at once are asked by one worker: threads that stand in
+ * each other's way cost a third more.  While sources wait there are twice as
+ * many every time, up to `parallel`.
+ */
+static void *
+add_workers(void *context)
+{
+	struct round *r = context;
+	size_t most = (size_t)r->own->parallel - 1, started = 0, want = 1;
+	pthread_t threads[WORKERS_MAX];
+
+	while (jobs_wait(r)) {
+		while (started < want && started < most &&
+		       pthread_create(&threads[started], NULL, work, r) == 0)
+			started++;
+		want = 2 * started + 1;
+	}
+	while (started > 0)
+		pthread_join(threads[--started], NULL);
 	return NULL;
 }
 
@@ -205,17 +266,13 @@ work(void *context)
 static void
 work_all(struct round *r)
 {
-	size_t n = (size_t)r->own->parallel, started = 0;
-	pthread_t threads[WORKERS_MAX];
+	bool more = r->own->parallel > 1 && r->njobs > 1;
+	pthread_t others;
 
-	if (n > r->njobs)
-		n = r->njobs;
-	while (started + 1 < n &&
-	       pthread_create(&threads[started], NULL, work, r) == 0)
-		started++;
+	more = more && pthread_create(&others, NULL, add_workers, r) == 0;
 	work(r);
-	while (started > 0)
-		pthread_join(threads[--started], NULL);
+	if (more)
+		pthread_join(others, NULL);
 	if (r->options->progress && r->njobs > 0)
 		fprintf(stderr, "\r\033[K");
 }
@@ -250,14 +307,23 @@ count_success(struct round *r, struct job *job)
 {
 	const struct state_crl *crl = first_to_end(job->state);
 	struct state_source *st = job->state;
+	int64_t from = 0, to = 0;
 
+	if (crl != NULL) {
+		from = crl->this_update;
+		to = crl->next_update;
+		/* Its delta CRL is newer, and ends before it. */
+		if (crl->delta_next_update > 0 &&
+		    crl->delta_next_update < to) {
+			from = crl->delta_this_update;
+			to = crl->delta_next_update;
+		}
+	}
 	st->failures = 0;
 	st->last_success = r->refresh.now;
 	state_set_text(&st->error, NULL);
-	st->next_due = due_next(&job->source->schedule, r->refresh.now,
-	    crl == NULL ? 0 : crl->this_update,
-	    crl == NULL ? 0 : crl->next_update, r->own->jitter,
-	    random_part());
+	st->next_due = due_next(&job->source->schedule, r->refresh.now, from,
+	    to, r->own->jitter, random_part());
 }
 
 static void
@@ -266,10 +332,7 @@ count_job(struct round *r, struct job *job)
 	struct state_source *st = job->state;
 
 	st->last_attempt = r->refresh.now;
-	r->changed |= job->report.result == REFRESH_CHANGED ||
-		      job->report.damaged;
-	if (job->report.damaged)
-		strvec_add(&r->repaired, job->source->name);
+	r->changed |= job->report.changed;
 	if (job->report.result < REFRESH_FAILED) {
 		count_success(r, job);
 		log_info("source=%s status=%s entries=%lld", job->source->name,
@@ -289,37 +352,17 @@ count_job(struct round *r, struct job *job)
 }
 
 static void
-write_bundle(struct round *r, const char *path, bool with_cas,
-    struct strvec *lines)
-{
-	const struct ca_list_settings *lists =
-	    settings_get(r->settings, "ca-list");
-	struct strvec before = {0};
-	struct error err;
-
-	if (path == NULL || (!r->changed && access(path, F_OK) == 0))
-		return;
-	if (with_cas && lists->custom_file != NULL)
-		strvec_add(&before, lists->custom_file);
-	if (!publish_bundle(r->refresh.publish, path, &before, &err)) {
-		r->io_failed = true;
-		log_error("bundle %s: %s", path, err.text);
-		strvec_take(lines, mem_printf("bundle %s: %s", path,
-		    err.text));
-	}
-	strvec_clear(&before);
-}
-
-static void
 write_bundles(struct round *r, struct strvec *lines)
 {
-	const struct crl_check_settings *check =
-	    settings_get(r->settings, "crl-check");
+	const struct bundles bundles = {.settings = r->settings,
+		.publish = r->refresh.publish,
+		.crls_changed = r->changed,
+		.failed = &r->state.bundles};
+	bool written;
 
-	write_bundle(r, r->own->bundle_crls, false, lines);
-	write_bundle(r, r->own->bundle_ca_crls, true, lines);
-	if (check->ldap_tls)
-		write_bundle(r, r->own->bundle_ldap, false, lines);
+	if (!bundles_write(&bundles, &written, lines))
+		r->io_failed = true;
+	r->changed |= written;
 }
 
 static void
@@ -341,9 +384,11 @@ run_hooks(struct round *r, struct hooks *hooks, struct strvec *lines)
 
 	add_commands(&commands, &r->state.pending, hooks);
 	for (size_t i = 0; i < r->njobs; i++)
-		if (r->jobs[i].report.result == REFRESH_CHANGED)
+		if (r->jobs[i].report.changed)
 			add_commands(&commands, r->jobs[i].source->reload,
 			    hooks);
+	for (size_t i = 0; r->resumed && i < r->sources.n; i++)
+		add_commands(&commands, r->sources.v[i].reload, hooks);
 	if (r->changed)
 		add_commands(&commands, &r->own->reload, hooks);
 	for (size_t i = 0; i < commands.n; i++) {
@@ -485,11 +530,40 @@ read_state(struct round *r)
 	bool damaged;
 
 	clean_state_directory(r);
+	publish_clean(r->refresh.publish);
+	r->resumed = r->refresh.marked =
+	    access(r->refresh.unfinished, F_OK) == 0;
+	r->changed = r->resumed;
 	state_read(&r->state, r->state_path, &damaged);
 	if (damaged)
 		log_warning("%s: damaged; all sources are fetched anew",
 		    r->state_path);
 	forget_others(r);
+}
+
+static void
+complain(struct round *r, const struct error *err)
+{
+	log_error("%s", err->text);
+	if (!r->options->verbose)
+		fprintf(stderr, "crl-fetcher: %s\n", err->text);
+	r->io_failed = true;
+}
+
+/* A disk that is full may say so only here. */
+static void
+flush(struct round *r)
+{
+	bool told = false;
+	struct error err;
+
+	if (!r->refresh.marked || publish_flush(r->refresh.publish, &err))
+		return;
+	for (size_t i = 0; i < r->njobs; i++)
+		told |= refresh_undo(&r->refresh, r->jobs[i].state,
+		    &r->jobs[i].report, &err);
+	if (!told)
+		complain(r, &err);
 }
 
 static int
@@ -498,18 +572,17 @@ finish(struct round *r, struct hooks *hooks)
 	struct strvec lines = {0};
 	struct error err;
 
+	flush(r);
 	for (size_t i = 0; i < r->njobs; i++)
 		count_job(r, &r->jobs[i]);
 	write_bundles(r, &lines);
 	run_hooks(r, hooks, &lines);
 	tell(r, &lines);
 	strvec_clear(&lines);
-	if (!state_write(&r->state, r->state_path, &err)) {
-		log_error("%s", err.text);
-		if (!r->options->verbose)
-			fprintf(stderr, "crl-fetcher: %s\n", err.text);
-		r->io_failed = true;
-	}
+	if (!state_write(&r->state, r->state_path, &err))
+		complain(r, &err);
+	else if (r->refresh.marked)
+		unlink(r->refresh.unfinished);
 	if (r->io_failed)
 		return EX_IOERR;
 	return r->failed ? EX_TEMPFAIL : EX_OK;
@@ -522,11 +595,15 @@ clear(struct round *r)
 	sources_clear(&r->sources);
 	state_clear(&r->state);
 	strvec_clear(&r->repaired);
+	for (size_t i = 0; i < r->njobs; i++)
+		free(r->jobs[i].report.before);
 	free(r->jobs);
 	free(r->state_path);
+	free(r->refresh.unfinished);
 	free(r->state_directory);
 	pthread_mutex_destroy(&r->refresh.lock);
 	pthread_mutex_destroy(&r->lock_jobs);
+	pthread_cond_destroy(&r->all_taken);
 	if (r->lock >= 0)
 		close(r->lock);
 }
@@ -574,6 +651,7 @@ round_run(const struct settings *s, const struct round_options *o,
     struct hooks *hooks)
 {
 	struct round *r = mem_alloc(sizeof(*r));
+	pthread_condattr_t clock;
 	int code;
 
 	r->settings = s;
@@ -582,11 +660,17 @@ round_run(const struct settings *s, const struct round_options *o,
 	r->lock = -1;
 	r->state_directory = crl_settings_state_directory(s);
 	r->state_path = mem_printf("%s/state.json", r->state_directory);
+	r->refresh.unfinished =
+	    mem_printf("%s/unfinished", r->state_directory);
 	r->refresh.now = (int64_t)clock_now();
 	r->refresh.skew = r->own->clock_skew;
 	r->refresh.force = o->force;
 	pthread_mutex_init(&r->refresh.lock, NULL);
 	pthread_mutex_init(&r->lock_jobs, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->all_taken, &clock);
+	pthread_condattr_destroy(&clock);
 	code = run(r, hooks);
 	clear(r);
 	free(r);

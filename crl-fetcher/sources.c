@@ -13,7 +13,6 @@
 #include "common/mem.h"
 #include "crl_settings.h"
 #include "fetch_ldap.h"
-#include "issuers.h"
 
 #define DISCOVERED_MAX 1000
 #define DISCOVERED_SCHEDULE "every 6h"
@@ -99,10 +98,10 @@ sources_clear(struct sources *all)
 		strvec_clear(&s->urls);
 		strvec_clear(&s->delta_urls);
 		if (s->own_issuers)
-			sk_X509_pop_free(s->issuers, X509_free);
+			issuers_free(&s->issuers);
 	}
 	free(all->v);
-	sk_X509_pop_free(all->lists, X509_free);
+	issuers_free(&all->lists);
 	memset(all, 0, sizeof(*all));
 }
 
@@ -126,20 +125,20 @@ is_known(const struct sources *all, const char *url)
 	return false;
 }
 
-/* Who signed it, among the lists; not itself. */
-static X509 *
-find_signer(const struct sources *all, X509 *cert)
+/* By one of the lists, not itself? */
+static bool
+is_signed(STACK_OF(X509) * certs, X509 *cert)
 {
-	for (int i = 0; i < sk_X509_num(all->lists); i++) {
-		X509 *other = sk_X509_value(all->lists, i);
+	for (int i = 0; i < sk_X509_num(certs); i++) {
+		X509 *other = sk_X509_value(certs, i);
 
 		if (X509_cmp(other, cert) != 0 &&
 		    X509_check_issued(other, cert) == X509_V_OK &&
 		    X509_verify(cert, X509_get0_pubkey(other)) == 1)
-			return other;
+			return true;
 	}
 	ERR_clear_error();
-	return NULL;
+	return false;
 }
 
 static bool
@@ -152,32 +151,30 @@ is_fetchable(const char *url)
 }
 
 static void
-add_discovered(struct sources *all, const char *url, X509 *signer)
+add_discovered(struct sources *all, const struct strvec *urls)
 {
 	unsigned char digest[32];
 	char name[sizeof("cdp-") + NAME_DIGITS] = "cdp-";
 	struct source *s;
 
-	if (all->n >= DISCOVERED_MAX || is_known(all, url) ||
-	    !is_fetchable(url))
+	if (all->n >= DISCOVERED_MAX || urls->n == 0)
 		return;
-	EVP_Digest(url, strlen(url), digest, NULL, EVP_sha256(), NULL);
+	EVP_Digest(urls->v[0], strlen(urls->v[0]), digest, NULL, EVP_sha256(),
+	    NULL);
 	for (size_t i = 0; i < NAME_DIGITS / 2; i++)
 		snprintf(name + 4 + 2 * i, 3, "%02x", digest[i]);
 	s = add_source(all, name, DISCOVERED_SCHEDULE);
-	strvec_add(&s->urls, url);
+	add_all(&s->urls, urls);
 	s->enabled = s->discovered = true;
-	s->issuers = sk_X509_new_null();
-	s->own_issuers = true;
-	X509_up_ref(signer);
-	sk_X509_push(s->issuers, signer);
 }
 
 /* One distribution point's URLs are copies of one CRL (RFC 5280 4.2.1.13). */
 static void
-add_point(struct sources *all, const DIST_POINT *point, X509 *signer)
+add_point(struct sources *all, const DIST_POINT *point)
 {
 	const GENERAL_NAMES *names;
+	struct strvec urls = {0};
+	bool known = false;
 
 	if (point->CRLissuer != NULL || point->distpoint == NULL ||
 	    point->distpoint->type != 0)
@@ -193,28 +190,32 @@ add_point(struct sources *all, const DIST_POINT *point, X509 *signer)
 		uri = name->d.uniformResourceIdentifier;
 		url = mem_dup(ASN1_STRING_get0_data(uri),
 		    (size_t)ASN1_STRING_length(uri));
-		if (strlen(url) == (size_t)ASN1_STRING_length(uri))
-			add_discovered(all, url, signer);
+		known |= is_known(all, url);
+		if (strlen(url) == (size_t)ASN1_STRING_length(uri) &&
+		    is_fetchable(url))
+			strvec_add(&urls, url);
 		free(url);
 	}
+	if (!known)
+		add_discovered(all, &urls);
+	strvec_clear(&urls);
 }
 
 void
 sources_discover(struct sources *all)
 {
-	for (int i = 0; i < sk_X509_num(all->lists); i++) {
-		X509 *cert = sk_X509_value(all->lists, i);
+	STACK_OF(X509) *certs = issuers_find(all->lists, NULL);
+
+	for (int i = 0; i < sk_X509_num(certs); i++) {
+		X509 *cert = sk_X509_value(certs, i);
 		CRL_DIST_POINTS *points = X509_get_ext_d2i(
 		    cert, NID_crl_distribution_points, NULL, NULL);
-		X509 *signer =
-		    points == NULL ? NULL : find_signer(all, cert);
 
-		for (int k = 0; signer != NULL &&
-				k < sk_DIST_POINT_num(points);
-		     k++)
-			add_point(all, sk_DIST_POINT_value(points, k),
-			    signer);
+		if (points != NULL && is_signed(certs, cert))
+			for (int k = 0; k < sk_DIST_POINT_num(points); k++)
+				add_point(all, sk_DIST_POINT_value(points, k));
 		CRL_DIST_POINTS_free(points);
 	}
+	sk_X509_free(certs);
 	ERR_clear_error();
 }

@@ -16,6 +16,7 @@
 #include "common/settings.h"
 #include "common/strvec.h"
 #include "due.h"
+#include "issuers.h"
 
 struct source {
 	char *name;
@@ -25,14 +26,14 @@ struct source {
 	const struct strvec *reload; /* of the settings; NULL: none */
 	bool enabled;
 	bool discovered;
-	STACK_OF(X509) *issuers; /* who may have signed; never NULL */
+	struct issuers *issuers; /* who may have signed; never NULL */
 	bool own_issuers;	 /* they are this source's alone */
 };
 
 struct sources {
 	struct source *v;
 	size_t n;
-	STACK_OF(X509) *lists; /* the CA lists */
+	struct issuers *lists; /* the CA lists */
 };
 
 /* Settings are borrowed. Clear also after failure. */
@@ -44,9 +45,9 @@ void sources_clear(struct sources *all);
 struct source *sources_find(const struct sources *all, const char *name);
 
 /*
- * Adds the http, https and ldap URLs of cRLDistributionPoints of the
- * certificates whose signature is by another one of the lists; that one is
- * then the issuer.  A URL that is there already is left out.
+ * Adds a source for each of the cRLDistributionPoints, with its http, https
+ * and ldap URLs, of the certificates whose signature is by another one of
+ * the lists.  One of which a URL is there already is left out.
  */
 void sources_discover(struct sources *all);
 

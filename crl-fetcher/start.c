@@ -2,6 +2,7 @@
 #include "start.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
@@ -40,14 +41,20 @@ start_drop(const struct settings *s, struct error *err)
 static bool
 make_directory(const char *path, const struct passwd *pw, struct error *err)
 {
+	bool ok;
+	int fd;
+
 	if (mkdir(path, 0755) != 0)
 		return errno == EEXIST ? true : error_errno(err, "%s", path);
-	/* The umask does not matter; nobody but us knows it yet. */
-	if (chmod(path, 0755) != 0)
-		return error_errno(err, "%s", path);
-	if (pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0)
-		return error_errno(err, "%s", path);
-	return true;
+	/* By descriptor: whoever owns the parent may move things there. */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	ok = fd >= 0 && fchmod(fd, 0755) == 0 &&
+	     (pw == NULL || fchown(fd, pw->pw_uid, pw->pw_gid) == 0);
+	if (!ok)
+		error_errno(err, "%s", path);
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 static bool

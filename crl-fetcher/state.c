@@ -79,6 +79,7 @@ state_clear(struct state *s)
 		source_free(s->v[i]);
 	free(s->v);
 	strvec_clear(&s->pending);
+	strvec_clear(&s->bundles);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -138,7 +139,22 @@ get_source(struct state_source *one, const json_t *o)
 		to->size = get_number(c, "size");
 		to->this_update = get_number(c, "this_update");
 		to->next_update = get_number(c, "next_update");
+		to->delta_this_update = get_number(c, "delta_this_update");
+		to->delta_next_update = get_number(c, "delta_next_update");
 		to->entries = get_number(c, "entries");
+	}
+}
+
+static void
+get_texts(const json_t *root, const char *key, struct strvec *to)
+{
+	const json_t *list = json_object_get(root, key);
+	const char *text;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		text = json_string_value(json_array_get(list, i));
+		if (text != NULL)
+			strvec_add(to, text);
 	}
 }
 
@@ -146,17 +162,13 @@ static void
 get_state(struct state *s, json_t *root)
 {
 	json_t *sources = json_object_get(root, "sources");
-	const json_t *pending = json_object_get(root, "pending");
-	const char *name, *text;
+	const char *name;
 	json_t *o;
 
 	s->written = get_number(root, "written");
 	s->clock_told = json_is_true(json_object_get(root, "clock_told"));
-	for (size_t i = 0; i < json_array_size(pending); i++) {
-		text = json_string_value(json_array_get(pending, i));
-		if (text != NULL)
-			strvec_add(&s->pending, text);
-	}
+	get_texts(root, "pending", &s->pending);
+	get_texts(root, "bundles", &s->bundles);
 	json_object_foreach(sources, name, o)
 		get_source(state_get(s, name), o);
 }
@@ -236,6 +248,10 @@ make_crl(const struct state_crl *c)
 	put_number(o, "size", c->size);
 	put_number(o, "this_update", c->this_update);
 	put_number(o, "next_update", c->next_update);
+	if (c->delta_next_update != 0) {
+		put_number(o, "delta_this_update", c->delta_this_update);
+		put_number(o, "delta_next_update", c->delta_next_update);
+	}
 	put_number(o, "entries", c->entries);
 	return o;
 }
@@ -259,23 +275,31 @@ make_source(const struct state_source *one)
 	return o;
 }
 
+static void
+put_texts(json_t *root, const char *key, const struct strvec *from)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < from->n; i++)
+		json_array_append_new(list, json_string(from->v[i]));
+	json_object_set_new(root, key, list);
+}
+
 bool
 state_write(const struct state *s, const char *path, struct error *err)
 {
-	json_t *root = json_object(), *sources = json_object(),
-	       *pending = json_array();
+	json_t *root = json_object(), *sources = json_object();
 	char *text;
 	bool ok;
 
 	put_number(root, "version", STATE_VERSION);
 	put_number(root, "written", (int64_t)clock_now());
 	json_object_set_new(root, "clock_told", json_boolean(s->clock_told));
-	for (size_t i = 0; i < s->pending.n; i++)
-		json_array_append_new(pending, json_string(s->pending.v[i]));
+	put_texts(root, "pending", &s->pending);
+	put_texts(root, "bundles", &s->bundles);
 	for (size_t i = 0; i < s->n; i++)
 		json_object_set_new(sources, s->v[i]->name,
 		    make_source(s->v[i]));
-	json_object_set_new(root, "pending", pending);
 	json_object_set_new(root, "sources", sources);
 	text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(root);

@@ -23,6 +23,7 @@ struct state_crl {
 	char digest[65]; /* SHA-256 of its DER, lower-case hex */
 	int64_t size;	 /* of its DER */
 	int64_t this_update, next_update;
+	int64_t delta_this_update, delta_next_update; /* 0: none merged */
 	int64_t entries;
 };
 
@@ -48,6 +49,7 @@ struct state {
 	int64_t written;
 	bool clock_told;	/* that the clock looks wrong */
 	struct strvec pending;	/* reload commands that failed */
+	struct strvec bundles;	/* those that could not be written */
 };
 
 /* The file's state, or an empty one and *damaged. */

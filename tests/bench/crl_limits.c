@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What fetching CRLs must cost at least: libcurl, one signature check, one
- * file for each that survives a crash (written beside, fsync, rename, fsync
- * of the directory); and for a large one the hash and a sort of its serial
- * numbers.  Also times a lookup in an index, and all that postseal_tls.so
- * does about revocation in a handshake.
+ * What fetching CRLs must cost at least: the keys of their authorities,
+ * libcurl, one signature check, one file for each that survives a crash
+ * (written beside, fsync, rename, fsync of the directory); and for a large
+ * one the hash and a sort of its serial numbers.  Also times a lookup in an
+ * index, and all that postseal_tls.so does about revocation in a handshake.
  *
- * usage: crl_limits small|large CA DIR URL…
+ * usage: crl_limits small|large CAS DIR URL…
  *        crl_limits lookup DIR CERT
  *        crl_limits handshake DIR CA CHAIN KEY
  */
@@ -63,17 +63,35 @@ must(bool good, const char *what)
 	exit(1);
 }
 
-static X509 *
-read_cert(const char *path)
+static STACK_OF(X509) *
+read_certs(const char *path)
 {
+	STACK_OF(X509) *certs = sk_X509_new_null();
 	FILE *f = fopen(path, "r");
 	X509 *cert;
 
 	must(f != NULL, path);
-	cert = PEM_read_X509(f, NULL, NULL, NULL);
+	while ((cert = PEM_read_X509(f, NULL, NULL, NULL)) != NULL)
+		sk_X509_push(certs, cert);
 	fclose(f);
-	must(cert != NULL, path);
-	return cert;
+	must(sk_X509_num(certs) > 0, path);
+	return certs;
+}
+
+/* The key of the one with this name, of which there is one. */
+static EVP_PKEY *
+find_key(STACK_OF(X509) * certs, const struct der *name)
+{
+	const unsigned char *p = name->p;
+	X509_NAME *issuer = d2i_X509_NAME(NULL, &p, (long)name->n);
+	EVP_PKEY *key = NULL;
+
+	for (int i = 0; key == NULL && i < sk_X509_num(certs); i++)
+		if (X509_NAME_cmp(X509_get_subject_name(
+			sk_X509_value(certs, i)), issuer) == 0)
+			key = X509_get0_pubkey(sk_X509_value(certs, i));
+	X509_NAME_free(issuer);
+	return key;
 }
 
 static int
@@ -117,7 +135,7 @@ static void
 fetch(bool large, const char *ca, const char *dir, char **urls)
 {
 	CURL *curl = curl_easy_init();
-	EVP_PKEY *key = X509_get0_pubkey(read_cert(ca));
+	STACK_OF(X509) *certs = read_certs(ca);
 	struct body b = {NULL, 0, 0};
 	struct crl_algorithm a;
 	struct crl_walk w;
@@ -133,7 +151,8 @@ fetch(bool large, const char *ca, const char *dir, char **urls)
 		must(curl_easy_perform(curl) == CURLE_OK, urls[i]);
 		must(crl_walk(b.p, b.n, &w, &err) &&
 			 crl_signature_algorithm(&w, &a, &err) &&
-			 crl_signature_holds(&w, &a, key),
+			 crl_signature_holds(
+			     &w, &a, find_key(certs, &w.issuer)),
 		    urls[i]);
 		if (large) {
 			EVP_Digest(b.p, b.n, digest, NULL, EVP_sha256(),
@@ -142,6 +161,7 @@ fetch(bool large, const char *ca, const char *dir, char **urls)
 		} else
 			keep(dir, i, &b);
 	}
+	sk_X509_pop_free(certs, X509_free);
 	free(b.p);
 	curl_easy_cleanup(curl);
 }
@@ -160,7 +180,8 @@ static void
 lookup(const char *dir, const char *path)
 {
 	struct crl_index *index = crl_index_open(dir);
-	X509 *cert = read_cert(path);
+	STACK_OF(X509) *certs = read_certs(path);
+	X509 *cert = sk_X509_value(certs, 0);
 	struct timespec from;
 	struct crl_answer answer;
 
@@ -171,7 +192,7 @@ lookup(const char *dir, const char *path)
 	for (int i = 0; i < LOOKUPS; i++)
 		crl_index_check(index, cert, NULL, time(NULL), 0, &answer);
 	printf("%.3f\n", seconds_since(&from) * 1e6 / LOOKUPS);
-	X509_free(cert);
+	sk_X509_pop_free(certs, X509_free);
 	crl_index_close(&index);
 }
 

@@ -81,7 +81,7 @@ tls_spool tls_section
 tls_log
 round
 refresh
-hooks download
+hooks download bundles
 sources listing
 issuers crl_settings
 condition

@@ -17,10 +17,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from harness import Skip, free_port, libexec, main, own, wait_for
+from harness import Skip, free_port, libexec, main, own
 from harness.crl import (DAY, Ca, Fetcher, Nginx, Web, answer, big_header,
-                         cut, endless, gzip_bomb, hang, leaf, reset, slow,
-                         to_pem)
+                         cut, endless, gzip_bomb, hang, leaf, ldif, needs,
+                         reset, slow, start_slapd, to_pem)
 from harness.scope import new_directory
 
 MIB = 1 << 20
@@ -455,33 +455,6 @@ def proxies(t):
 
 # --- real servers ---------------------------------------------------------------
 
-class Server:
-    """A process that is ended with the test."""
-
-    def __init__(self, *command):
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        own(self)
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait()
-
-
-def needs(program):
-    found = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
-    if found is None:
-        raise Skip(f"{program} is not installed")
-    return found
-
-
-def listens(port):
-    def look():
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-    return look
-
-
 def nginx(t):
     ca, server = Ca(), Nginx()
     url = server.put("a.crl", ca.crl("--revoke", "0A"))
@@ -492,35 +465,6 @@ def nginx(t):
     fetcher.run("--all")
     t.is_(server.codes(), ["200", "304"],
           "R1 the second time it has nothing new")
-
-
-def ldif(ca, value):
-    import base64
-    text = base64.b64encode(value).decode()
-    return (f"dn: o=test\nobjectClass: organization\no: test\n\n"
-            f"dn: cn=ca,o=test\nobjectClass: cRLDistributionPoint\ncn: ca\n"
-            f"certificateRevocationList;binary:: {text}\n\n"
-            f"dn: cn=none,o=test\nobjectClass: cRLDistributionPoint\n"
-            f"cn: none\n")
-
-
-def start_slapd(entries):
-    binary, add = needs("slapd"), needs("slapadd")
-    top, port = new_directory("slapd"), free_port()
-    os.mkdir(os.path.join(top, "db"))
-    conf = os.path.join(top, "slapd.conf")
-    with open(conf, "w") as file:
-        file.write(f"include /etc/ldap/schema/core.schema\n"
-                   f"moduleload back_mdb\nmodulepath /usr/lib/ldap\n"
-                   f"pidfile {top}/pid\nsockbuf_max_incoming 40000000\n"
-                   f"database mdb\nmaxsize 200000000\nsuffix o=test\n"
-                   f"directory {top}/db\n")
-    done = subprocess.run([add, "-f", conf], input=entries.encode(),
-                          capture_output=True)
-    assert done.returncode == 0, done.stderr
-    Server(binary, "-f", conf, "-h", f"ldap://127.0.0.1:{port}/", "-d", "0")
-    wait_for("slapd", listens(port))
-    return port
 
 
 def trickle(port):

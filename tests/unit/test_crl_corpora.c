@@ -218,6 +218,8 @@ publish(struct scene *s, STACK_OF(X509) * issuers)
 			    p, &pub, &held, index, pem, &err);
 		publish_held_clear(&held);
 	}
+	if (!publish_flush(p, &err))
+		abort();
 	publish_close(&p);
 }
 

@@ -467,6 +467,15 @@ test_relative_point(void)
 	crl_index_check(x, cert, NULL, NOW, 0, &a);
 	check(a.status == CRL_GOOD,
 	    "nameRelativeToCRLIssuer names a partition (RFC 5280 4.2.1.13)");
+	point->CRLissuer = sk_GENERAL_NAME_new_null();
+	sk_GENERAL_NAME_push(point->CRLissuer, GENERAL_NAME_new());
+	GENERAL_NAME_set0_value(sk_GENERAL_NAME_value(point->CRLissuer, 0),
+	    GEN_DIRNAME, make_name("Another CA", V_ASN1_UTF8STRING));
+	X509_add1_ext_i2d(cert, NID_crl_distribution_points, points, 0,
+	    X509V3_ADD_REPLACE);
+	crl_index_check(x, cert, NULL, NOW, 0, &a);
+	check(a.status == CRL_UNKNOWN && a.why == CRL_WHY_SCOPE,
+	    "not one of which another issuer has the CRL (RFC 5280 6.3.3 b)");
 	sk_DIST_POINT_pop_free(points, DIST_POINT_free);
 	X509_free(cert);
 	X509_NAME_free(name);
@@ -481,7 +490,7 @@ test_delta(void)
 	struct crl_answer a;
 	struct made m;
 
-	start(&m, "Delta CA", NULL, 1, 9);
+	start(&m, "Delta CA", NULL, 1, 40);
 	add(&m, "04", 6);
 	add(&m, "01", 6);
 	add(&m, "03", 1);
@@ -491,6 +500,10 @@ test_delta(void)
 	add(&m, "01", INDEX_REASON_REMOVE);
 	add(&m, "04", 1);
 	add(&m, "05", INDEX_REASON_REMOVE);
+	for (int i = 0; i < 14; i++) {
+		add(&m, "06", INDEX_REASON_REMOVE);
+		add(&m, "06", 1);
+	}
 	put(&m, 0);
 	check(ask(x, "Delta CA", "01").status == CRL_GOOD,
 	    "what a delta removes is good again");
@@ -503,6 +516,8 @@ test_delta(void)
 	    "what it does not speak of stays revoked");
 	check(ask(x, "Delta CA", "05").status == CRL_GOOD,
 	    "removing what was never there does nothing");
+	check(ask(x, "Delta CA", "06").status == CRL_REVOKED,
+	    "what it removes and revokes is revoked");
 	crl_index_close(&x);
 }
 

@@ -53,7 +53,8 @@ put(const struct maker_crl *c, const char *source, unsigned rotate,
 	if (ok && found != NULL)
 		*found = held;
 	ok = ok && publish_put(p, &pub, &held, index,
-		       pem_name == NULL ? pem : pem_name, &err);
+		       pem_name == NULL ? pem : pem_name, &err) &&
+	     publish_flush(p, &err);
 	publish_held_clear(&held);
 	publish_close(&p);
 	buf_clear(&b);

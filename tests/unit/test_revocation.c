@@ -62,7 +62,8 @@ put(const struct maker_crl *c, const struct maker_crl *delta)
 	}
 	p = publish_open(dir, 0, &err);
 	maker_must(p != NULL && publish_find(p, &pub, &held, &err) &&
-		   publish_put(p, &pub, &held, index, pem, &err));
+		   publish_put(p, &pub, &held, index, pem, &err) &&
+		   publish_flush(p, &err));
 	publish_held_clear(&held);
 	publish_close(&p);
 	buf_clear(&b);

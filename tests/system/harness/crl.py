@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """crl-fetcher with everything of its own, CRLs made to order, servers."""
 
+import base64
 import email.utils
 import http.server
 import json
@@ -300,18 +301,48 @@ class Web:
         self._server.server_close()
 
 
-class Nginx:
-    """The real one, for files."""
+class Server:
+    """A process that is ended with the test."""
 
-    def __init__(self):
-        binary = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-        if binary is None:
-            raise Skip("nginx is not installed")
+    def __init__(self, *command):
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        scope.own(self)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def needs(program):
+    found = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if found is None:
+        raise Skip(f"{program} is not installed")
+    return found
+
+
+def listens(port):
+    def look():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+    return look
+
+
+class Nginx:
+    """The real one, for files; tls is its certificate, for https."""
+
+    def __init__(self, tls=None):
+        binary = needs("nginx")
         self.top = top = scope.new_directory("nginx")
         os.chmod(top, 0o755)
         self.www = os.path.join(top, "www")
         os.mkdir(self.www)
         self.port = scope.free_port()
+        self.scheme, options, ssl = "http", "", ""
+        if tls:
+            self.scheme, ssl = "https", " ssl"
+            options = (f"ssl_certificate {tls.cert}; "
+                       f"ssl_certificate_key {tls.key};")
         with open(os.path.join(top, "nginx.conf"), "w") as file:
             file.write(f"""
 daemon off; master_process off; pid {top}/pid; error_log {top}/error;
@@ -320,7 +351,8 @@ http {{
     access_log {top}/access; client_body_temp_path {top}/t1;
     proxy_temp_path {top}/t2; fastcgi_temp_path {top}/t3;
     uwsgi_temp_path {top}/t4; scgi_temp_path {top}/t5;
-    server {{ listen 127.0.0.1:{self.port}; root {self.www}; }}
+    server {{ listen 127.0.0.1:{self.port}{ssl}; root {self.www};
+              {options} }}
 }}
 """)
         self._process = subprocess.Popen(
@@ -336,7 +368,7 @@ http {{
     def put(self, name, body):
         with open(os.path.join(self.www, name), "wb") as file:
             file.write(body)
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"{self.scheme}://127.0.0.1:{self.port}/{name}"
 
     def codes(self):
         """Of all answers so far."""
@@ -346,6 +378,41 @@ http {{
     def close(self):
         self._process.terminate()
         self._process.wait()
+
+
+def ldif(ca, value):
+    text = base64.b64encode(value).decode()
+    return (f"dn: o=test\nobjectClass: organization\no: test\n\n"
+            f"dn: cn=ca,o=test\nobjectClass: cRLDistributionPoint\ncn: ca\n"
+            f"certificateRevocationList;binary:: {text}\n\n"
+            f"dn: cn=none,o=test\nobjectClass: cRLDistributionPoint\n"
+            f"cn: none\n")
+
+
+def start_slapd(entries, tls=None):
+    """Its port; tls is its certificate, for ldaps."""
+    binary, add = needs("slapd"), needs("slapadd")
+    top, port = scope.new_directory("slapd"), scope.free_port()
+    os.mkdir(os.path.join(top, "db"))
+    options = ""
+    if tls:
+        options = (f"TLSCertificateFile {tls.cert}\n"
+                   f"TLSCertificateKeyFile {tls.key}\n")
+    conf = os.path.join(top, "slapd.conf")
+    with open(conf, "w") as file:
+        file.write(f"include /etc/ldap/schema/core.schema\n"
+                   f"moduleload back_mdb\nmodulepath /usr/lib/ldap\n"
+                   f"pidfile {top}/pid\nsockbuf_max_incoming 40000000\n"
+                   f"{options}"
+                   f"database mdb\nmaxsize 200000000\nsuffix o=test\n"
+                   f"directory {top}/db\n")
+    scheme = "ldaps" if tls else "ldap"
+    done = subprocess.run([add, "-f", conf], input=entries.encode(),
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr
+    Server(binary, "-f", conf, "-h", f"{scheme}://127.0.0.1:{port}/", "-d", "0")
+    scope.wait_for("slapd", listens(port))
+    return port
 
 
 def _raw(handler, data):

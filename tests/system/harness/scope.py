@@ -96,6 +96,17 @@ def new_directory(name):
     return path
 
 
+def move_to(path):
+    """
+    Makes new_directory() make them below path, a new directory there, from
+    here on.  What is above it is removed after it.
+    """
+    global _base
+    os.mkdir(path)
+    os.chmod(path, 0o711)
+    _base = path
+
+
 class _Port:
     """
     Holds a port by binding it without listening: nobody is given it by
