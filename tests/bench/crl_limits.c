@@ -237,7 +237,7 @@ handshake(const char *dir, const char *ca, const char *chain, const char *key)
 	client = make_end(TLS_client_method(), chain, key);
 	server = make_end(TLS_server_method(), chain, key);
 	store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(client));
-	X509_STORE_add_cert(store, read_cert(ca));
+	X509_STORE_add_cert(store, sk_X509_value(read_certs(ca), 0));
 	X509_STORE_set_check_revocation(store, time_step);
 	SSL_set_verify(client, SSL_VERIFY_PEER, NULL);
 	BIO_new_bio_pair(&a, 0, &b, 0);
