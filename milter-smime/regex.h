@@ -8,12 +8,15 @@
  * text that need not be: bytes that are no UTF-8 match nothing.  \w, \d,
  * \s and \b know all of Unicode; CR, LF and CRLF end a line.
  *
+ * Verbs and settings such as (*COMMIT), \G, recursion and calls of groups
+ * are refused: they have no bound.
+ *
  * Compiled once, immutable, used by any thread.  What a search may cost is
- * bounded, in steps and memory, and in texts over 128 KiB in time (shorter
- * ones may take ten seconds and more); a bound that is hit is a temporary
- * failure, never a miss: mail that was to be encrypted must not leave
- * because its text is strange.  A thread keeps what searching needs (up to
- * some MB) until it ends.
+ * bounded, in steps, memory and CPU time: about one second and one more for
+ * each 10 MB of text, with some patterns and texts made for it ten times
+ * that.  A bound that is hit is a temporary failure, never a miss: mail that
+ * was to be encrypted must not leave because its text is strange.  A thread
+ * keeps what searching needs (up to some MB) until it ends.
  */
 
 #include <stdbool.h>
@@ -26,7 +29,7 @@
 struct regex;
 
 /*
- * NULL: PERM, with PCRE2's words; *at is the offset in the pattern.
+ * NULL: PERM, mostly in PCRE2's words; *at is the offset in the pattern.
  * Case-sensitive; `(?i)` in the pattern changes that.
  */
 struct regex *regex_new(const char *pattern, size_t n, size_t *at,

@@ -80,7 +80,10 @@ static const struct {
 	{ "[^a]", "\xc3", 0, "nor is it one that is not another" },
 	{ "(?<=ab)c", "abc", 1, "what stands before is looked at" },
 	{ "a\\Qb+c\\E", "ab+c", 1, "text may be quoted" },
-	{ "a+(*COMMIT)b", "aac aab", 0, "verbs are PCRE2's" },
+	{ "[(*]\\(*[[:alpha:](*]", "(((a", 1,
+	    "what looks like a verb in a class, or escaped, is none" },
+	{ "[](*]x", "*x", 1, "nor behind a ] that stands first in a class" },
+	{ "(a)\\1\\g{1}(?i)\\g1", "aaaA", 1, "what a group matched comes again" },
 	{ "foo(?C1)bar", "foobar", 1, "callouts do nothing" },
 	{ "(?<n>a)\\k<n>", "aa", 1, "groups may be named" },
 };
@@ -194,8 +197,17 @@ static const struct {
 	{ "(?<=a+)b", ANYWHERE, NULL, "a lookbehind without length" },
 	{ "(a{1000}){65535}", ANYWHERE, "regular expression is too large",
 	    "what grows too large" },
-	{ "(*NO_JIT)a", 0, "begins with (*: settings of PCRE2 cannot be changed "
+	{ "(*NO_JIT)a", 0, "verbs and settings such as (*COMMIT) cannot be used "
 	    "here", "settings of PCRE2" },
+	{ "[]]a(*COMMIT)b", 4, "verbs and settings such as (*COMMIT) cannot be "
+	    "used here", "verbs" },
+	{ "a\\Gb", 1, "\\G cannot be used here", "\\G" },
+	{ "a(b(?R)|c)", 3, "recursion and calls of groups cannot be used here",
+	    "recursion" },
+	{ "(?<r>a(?&r)|a)", 6, NULL, "recursion by name" },
+	{ "(?<r>a(?P>r)|a)", 6, NULL, "the same as Python writes it" },
+	{ "(a|(?-1)b)", 3, NULL, "by a relative number" },
+	{ "(a|\\g<1>b)", 3, NULL, "as Oniguruma writes it" },
 	{ "\xff", 0, "UTF-8 error: illegal byte (0xfe or 0xff)",
 	    "a pattern that is not UTF-8" },
 };
@@ -240,7 +252,53 @@ test_refused(void)
 	free(wide);
 }
 
-/* ---- What takes too long ---- */
+/* ---- What takes too long, and what does not ---- */
+
+/* n bytes: unit again and again, and end. */
+static char *
+repeat(const char *unit, const char *end, size_t n)
+{
+	char *text = mem_alloc(n + 1);
+
+	for (size_t k = 0; k < n; k++)
+		text[k] = unit[k % strlen(unit)];
+	memcpy(text + n - strlen(end), end, strlen(end));
+	return text;
+}
+
+#define MANY 4000000
+
+/* Long texts that harmless mail has, and rules that people write. */
+static const struct {
+	const char *pattern, *unit, *end;
+	int want;
+} harmless[] = {
+	{ "\\w+@\\w+", "a", " @", 0 },
+	{ "\\w+@\\w+", "a", " b@c", 1 },
+	{ "\\S+@\\S+", "QUJD", " b@c", 1 },
+	{ "(?i)[a-z0-9._%+-]+@[a-z0-9.-]+\\.[a-z]{2,}", "a1", " x@y.z ", 0 },
+	{ "(\\w+\\s+){3}secret", "a", " a b secret", 1 },
+	{ "(?i)SECRET", "secre ", "secret", 1 },
+	{ ".*secret.*", "a line of secrec\r\n", "a secret", 1 },
+	{ ".*secret.*", "secrec ", "secret", 1 },
+	{ "(?s).*secret.*", "a line of secrec\r\n", "a secret", 1 },
+	{ "(?s).*secret!", "a line of secret\r\n", "! a", 0 },
+	{ "^(.*\\n)*no$", "secret\r\n", "\nno!", 0 },
+	{ "\\b\\d{3}-\\d{2}-\\d{4}\\b", "1234567890", "-", 0 },
+};
+
+static void
+test_harmless(void)
+{
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+		char *text = repeat(harmless[i].unit, harmless[i].end, MANY);
+
+		check(count_in(harmless[i].pattern, text, MANY, 1) ==
+		    harmless[i].want, "4 MB of \"%.4s...\": %s",
+		    harmless[i].unit, harmless[i].pattern);
+		free(text);
+	}
+}
 
 static const struct {
 	const char *pattern, *unit, *end;
@@ -257,32 +315,27 @@ static const struct {
 	    "stars of stars" },
 	{ "(x|xx|xxx|y)+[zw]", "x", "!", 5000, "takes too many steps",
 	    "choices that overlap" },
-	{ "\\w+@\\w+", "a", " @", LONG_TEXT, "takes too long",
-	    "a word that has no end" },
 	{ "(?s)a.*[cd]", "ab", "", LONG_TEXT, "takes too",
 	    "what never comes" },
 	{ "(?:.|\\n)*[zq]", "ab", "", 2000000, "needs too much memory",
 	    "each character on the stack" },
-	{ "(?<r>a(?&r)|a)[bc]", "a", "", LONG_TEXT, "needs too much memory",
-	    "recursion" },
+	{ "(?:.|\\n)*[zq]", "ab", "", 100000, "takes too",
+	    "the same on a shorter text" },
+	{ "\\s+$", " ", "!", LONG_TEXT, "takes too long", "blanks without end" },
 };
 
 static void
 test_hostile(void)
 {
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
-		size_t n = hostile[i].n, unit = strlen(hostile[i].unit);
-		char *text = mem_alloc(n + 1);
+		size_t n = hostile[i].n;
+		char *text = repeat(hostile[i].unit, hostile[i].end, n);
 		struct regex *r = compile(hostile[i].pattern);
 		struct error err = { 0 };
 		double start = cpu_seconds(), took;
 		size_t found;
 		bool ok;
 
-		for (size_t k = 0; k < n; k++)
-			text[k] = hostile[i].unit[k % unit];
-		memcpy(text + n - strlen(hostile[i].end), hostile[i].end,
-		    strlen(hostile[i].end));
 		ok = r == NULL || regex_count(r, text, n, 1, &found, &err);
 		took = cpu_seconds() - start;
 		check(!ok && err.kind == ERROR_TEMP &&
@@ -383,6 +436,7 @@ main(void)
 	test_find();
 	test_long();
 	test_refused();
+	test_harmless();
 	test_hostile();
 	test_error_text();
 	test_threads();
