@@ -133,6 +133,9 @@ parse_regex(struct parser *p, struct regex **r)
 	size_t at = 0;
 	bool ok = want_string(p, &t, "a regular expression in quotes");
 
+	if (ok && t.text[0] == '\0')
+		ok = wrong(p, &t, 0, "an empty regular expression matches "
+		    "everything; an empty text is \"^$\"");
 	if (ok) {
 		*r = regex_new(t.text, strlen(t.text), &at, &why);
 		ok = *r != NULL || wrong(p, &t, at, "regular expression: %s",
@@ -797,9 +800,8 @@ parse_if(struct parser *p, struct filter_statement *s)
 	bool ok;
 
 	s->is_if = true;
-	ok = enter(p) && next(p) && want(p, '(', "behind if") &&
-	    (s->condition = parse_or(p)) != NULL &&
-	    want(p, ')', "to end the condition");
+	/* Its parentheses are those of the condition: `if (a) and (b) {`. */
+	ok = enter(p) && next(p) && (s->condition = parse_or(p)) != NULL;
 	if (ok) {
 		s->then = new_block();
 		ok = parse_block(p, s->then);

@@ -26,6 +26,9 @@ static const char *const good[] = {
 	"smime-gateway-verified) { quarantine(\"Policy\"); }",
 	"a:if(true){drop();}",
 	"a: if (true) { drop() }",
+	"a: if true { drop(); }",
+	"a: if not valid or true { drop(); } else if (valid) { drop(); }",
+	"a: if (true) and (not (valid)) { drop(); }",
 	"a!: if (true()) { no-op(); }",
 	"a: IF (true AND NOT valid OR encrypted) { drop(); } ELSE { no-op(); }",
 	"a: if (true) { drop(); }\n.\nb: if (true) { drop(); }\n  .\r\n",
@@ -99,12 +102,18 @@ static const struct {
 	{"a if", "1:3: expected \":\" behind the name of the filter, found "
 	 "\"if\""},
 	{"a: drop();", "1:4: expected \"if\", found \"drop\""},
-	{"a: if true", "1:7: expected \"(\" behind if, found \"true\""},
+	{"a: if true", "1:11: expected \"{\" before the actions, found the "
+	 "end of the file"},
+	{"a: if {", "1:7: expected a rule, found \"{\""},
+	{"a: if (true) (true) {drop();}", "1:14: expected \"{\" before the "
+	 "actions, found \"(\""},
+	{"a: if (subject == \"\") {drop();}", "1:19: an empty regular expression "
+	 "matches everything; an empty text is \"^$\""},
 	{"a: if (", "1:8: expected a rule, found the end of the file"},
-	{"a: if (true", "1:12: expected \")\" to end the condition, found the "
+	{"a: if (true", "1:12: expected \")\" to end the parenthesis, found the "
 	 "end of the file"},
 	{"a: if ((true) { drop(); }", "1:15: expected \")\" to end the "
-	 "condition, found \"{\""},
+	 "parenthesis, found \"{\""},
 	{"a: if (true or) { drop(); }", "1:15: expected a rule, found \")\""},
 	{"a: if (subjct == \"x\") { drop(); }", "1:8: unknown rule \"subjct\"; "
 	 "did you mean subject?"},
