@@ -35,8 +35,8 @@
  * together (PCRE2 passes over a run of `\w+` once a call, not once a place);
  * but a call that took long is followed by a smaller one.
  */
-#define PLACES_FIRST(n) ((64 << 20) / ((n) + 1) + 1)
-#define PLACES_MAX(n) ((n) / 64 + (256 << 20) / ((n) + 1) + 1)
+#define PLACES_FIRST(n) ((1U << 28) / ((n) + 1) + 1)
+#define PLACES_MAX(n) ((n) / 64 + (1U << 31) / ((n) + 1) + 1)
 #define PLACES_MORE 16
 
 /*
@@ -62,8 +62,9 @@ struct regex {
 	 * byte that is no UTF-8 (10.42).
 	 */
 	pcre2_code *by_line;
-	int last;    /* a byte that each match has, or -1 */
-	char *shown; /* the pattern, for messages */
+	int last;     /* a byte that each match has, or -1 */
+	bool endless; /* something in it may repeat without end */
+	char *shown;  /* the pattern, for messages */
 };
 
 /* What a thread keeps. */
@@ -257,6 +258,18 @@ is_by_line(const pcre2_code *code)
 	       (ask(code, PCRE2_INFO_ALLOPTIONS) & PCRE2_ANCHORED) != 0;
 }
 
+/* Escapes are not looked at: who wrote `\+` is searched in pieces. */
+static bool
+is_endless(const char *p, size_t n)
+{
+	static const char *const signs[] = {"*", "+", ",}", ", }", "\\X"};
+
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+		if (memmem(p, n, signs[i], strlen(signs[i])) != NULL)
+			return true;
+	return false;
+}
+
 static bool
 compile_all(struct regex *r, const char *pattern, size_t n, size_t *at,
     struct error *err)
@@ -329,6 +342,7 @@ regex_new(const char *pattern, size_t n, size_t *at, struct error *err)
 		return NULL;
 	r = mem_alloc(sizeof(*r));
 	r->shown = show(pattern, n);
+	r->endless = is_endless(pattern, n);
 	if (!compile_all(r, pattern, n, at, err))
 		regex_free(&r);
 	return r;
@@ -414,7 +428,7 @@ search_init(struct search *s, const struct regex *r, const char *p, size_t n,
 								: r->code;
 	s->anchored =
 	    (ask(s->code, PCRE2_INFO_ALLOPTIONS) & PCRE2_ANCHORED) != 0;
-	s->places = s->anchored ? 1 : PLACES_FIRST(n);
+	s->places = s->anchored ? 1 : r->endless ? PLACES_FIRST(n) : n + 1;
 	s->steps = n > 0 ? (uint32_t)STEPS_FIRST(n) : STEPS_MAX;
 	s->scratch = get_scratch();
 	if (s->scratch == NULL)
