@@ -28,6 +28,7 @@ struct crl_index {
 	uint64_t clock;	     /* counts uses */
 	uint64_t key[SLOTS]; /* make_key() of each slot; 0: free */
 	struct slot slots[SLOTS];
+	struct slot unseen; /* a file that cannot be looked at */
 };
 
 /* One certificate, and what the indexes with one relation to its key say. */
@@ -35,7 +36,7 @@ struct question {
 	const X509_NAME *issuer;
 	uint32_t hash;
 	struct der key_id, serial, points;
-	uint8_t serial_bytes[CRL_INDEX_SERIAL_MAX];
+	uint8_t serial_bytes[1 + CRL_INDEX_SERIAL_MAX];
 	bool is_ca;
 	int64_t now, grace;
 };
@@ -138,7 +139,7 @@ get_slot(struct crl_index *x, uint32_t hash, unsigned number)
 
 	snprintf(name, sizeof(name), "%08x.i%u", (unsigned)hash, number);
 	if (fstatat(x->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return NULL;
+		return errno == ENOENT ? NULL : &x->unseen;
 	i = find_slot(x, key);
 	if (i == SLOTS || !is_same_file(&x->slots[i].file.st, &st)) {
 		if (i == SLOTS)
@@ -162,8 +163,11 @@ hash_name(const X509_NAME *name, uint32_t *hash)
 	return ok != 0;
 }
 
-/* The contents of the INTEGER again: OpenSSL keeps magnitude and sign. */
-static void
+/*
+ * The contents of the INTEGER again: OpenSSL keeps magnitude and sign.
+ * False: no index holds such a number, and none can say that it is good.
+ */
+static bool
 ask_serial(struct question *q, const ASN1_INTEGER *serial)
 {
 	const uint8_t *p = ASN1_STRING_get0_data(serial);
@@ -173,7 +177,7 @@ ask_serial(struct question *q, const ASN1_INTEGER *serial)
 	size_t n;
 
 	if (len < 0 || (size_t)len >= sizeof(q->serial_bytes))
-		return;
+		return false;
 	n = (size_t)len + 1;
 	q->serial_bytes[0] = 0;
 	if (len > 0)
@@ -185,6 +189,7 @@ ask_serial(struct question *q, const ASN1_INTEGER *serial)
 		carry = v >> 8;
 	}
 	q->serial = (struct der){q->serial_bytes, n};
+	return true;
 }
 
 static void
@@ -216,9 +221,9 @@ ask(struct question *q, X509 *cert, X509 *issuer, int64_t now, int64_t grace)
 	if (id != NULL)
 		q->key_id = (struct der){ASN1_STRING_get0_data(id),
 		    (size_t)ASN1_STRING_length(id)};
-	ask_serial(q, X509_get0_serialNumber(cert));
 	ask_points(q, cert);
-	return hash_name(q->issuer, &q->hash);
+	return ask_serial(q, X509_get0_serialNumber(cert)) &&
+	       hash_name(q->issuer, &q->hash);
 }
 
 static bool
@@ -305,8 +310,10 @@ look_up(struct crl_index *x, const struct question *q, struct tally *same,
 		s = get_slot(x, q->hash, n);
 		if (s == NULL)
 			break;
+		/* It may be that of cert's key: no other counts for it. */
 		if (!s->whole) {
 			tell_why(same, CRL_WHY_DAMAGED);
+			same->any = true;
 			continue;
 		}
 		if (X509_NAME_cmp(s->issuer, q->issuer) != 0)
@@ -499,20 +506,27 @@ out:
 }
 
 struct crl_index *
-crl_index_open(const char *directory)
+crl_index_open_at(int directory)
 {
-	struct crl_index *x = calloc(1, sizeof(*x));
+	struct crl_index *x;
 
-	if (x == NULL)
+	if (directory < 0)
 		return NULL;
-	x->dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (x->dir < 0 || pthread_mutex_init(&x->lock, NULL) != 0) {
-		if (x->dir >= 0)
-			close(x->dir);
+	x = calloc(1, sizeof(*x));
+	if (x == NULL || pthread_mutex_init(&x->lock, NULL) != 0) {
 		free(x);
+		close(directory);
 		return NULL;
 	}
+	x->dir = directory;
 	return x;
+}
+
+struct crl_index *
+crl_index_open(const char *directory)
+{
+	return crl_index_open_at(open(directory,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 void

@@ -41,6 +41,8 @@ struct crl_index;
  * Nothing else of the directory is looked at.
  */
 struct crl_index *crl_index_open(const char *directory);
+/* Of an open directory, which it closes, also when it fails; -1: NULL. */
+struct crl_index *crl_index_open_at(int directory);
 void crl_index_close(struct crl_index **index);
 
 enum crl_status { CRL_GOOD, CRL_REVOKED, CRL_UNKNOWN };
@@ -73,7 +75,8 @@ struct crl_answer {
  * nobody issues a serial number twice.
  *
  * A CRL signed with another key of the same name counts where none with the
- * key that signed cert is there (RFC 5280 6.3.3 f).
+ * key that signed cert is there (RFC 5280 6.3.3 f), and no index is damaged
+ * that might have that key.
  */
 void crl_index_check(struct crl_index *index, X509 *cert, X509 *issuer,
     int64_t now, int64_t grace, struct crl_answer *answer);

@@ -14,6 +14,7 @@
 
 #define FIX "postseal crl postfix-config --write, then postfix reload; or " \
 	    "take it out: postseal crl postfix-config --undo"
+#define REWRITE "postseal crl postfix-config --write, then postfix reload"
 #define LISTENERS 20 /* of master.cf that are asked */
 #define SESSION 3600 /* seconds: Postfix's default */
 
@@ -77,9 +78,7 @@ check_section(const struct settings *s, const struct tls_section *is,
 	    is->grace != want.grace || is->spool_max != want.spool_max)
 		check_tell(findings, "crl-postfix-settings", "warning",
 		    "Postfix's OpenSSL configuration is not what crl-check "
-		    "in postseal.conf says now",
-		    "postseal crl postfix-config --write, then postfix "
-		    "reload");
+		    "in postseal.conf says now", REWRITE);
 }
 
 static void
@@ -132,6 +131,11 @@ check_file(const struct settings *s, const char *file,
 		    FIX);
 	else {
 		check_section(s, &section, findings);
+		if (!tls_config_has_system(cnf, application))
+			check_tell(findings, "crl-postfix-settings", "warning",
+			    "the system's OpenSSL configuration has changed: "
+			    "Postfix does not have its settings any more",
+			    REWRITE);
 		check_proof(&proof, file, findings);
 		*module = mem_strdup(path);
 	}
@@ -197,13 +201,14 @@ default_host(void)
 }
 
 /*
- * Asks smtpds in their order until one has the module.  err stays empty
- * when there is none to ask (postscreen(8) alone).
+ * Asks smtpds in their order until one has not the module.  Otherwise the
+ * answer is the best: one may be out of our reach.  err stays empty when
+ * there is none to ask (postscreen(8) alone).
  */
 static enum tls_live_answer
 ask_listeners(const char *module, struct error *err)
 {
-	enum tls_live_answer answer = TLS_LIVE_UNKNOWN, worst = answer;
+	enum tls_live_answer answer, told = TLS_LIVE_UNKNOWN;
 	char *services = ask_postconf("-M", "*/inet"), *save = NULL;
 	char *here = default_host();
 	char name[256], type[16], program[64];
@@ -214,7 +219,7 @@ ask_listeners(const char *module, struct error *err)
 	for (char *line = services == NULL
 			      ? NULL
 			      : strtok_r(services, "\n", &save);
-	     line != NULL && asked < LISTENERS;
+	     line != NULL && asked < LISTENERS && told != TLS_LIVE_NO_MODULE;
 	     line = strtok_r(NULL, "\n", &save)) {
 		if (sscanf(line, "%255s %15s %*s %*s %*s %*s %*s %63s", name,
 			type, program) != 3 ||
@@ -225,16 +230,15 @@ ask_listeners(const char *module, struct error *err)
 		host = here;
 		split_service(name, &host, &port);
 		answer = tls_live_ask(host, port, module, &why);
-		if (answer == TLS_LIVE_MODULE)
-			break;
-		if (worst == TLS_LIVE_UNKNOWN || answer == TLS_LIVE_NO_MODULE) {
-			worst = answer;
+		if (told == TLS_LIVE_UNKNOWN || answer == TLS_LIVE_MODULE ||
+		    answer == TLS_LIVE_NO_MODULE) {
+			told = answer;
 			*err = why;
 		}
 	}
 	free(services);
 	free(here);
-	return answer == TLS_LIVE_MODULE ? answer : worst;
+	return told;
 }
 
 static void
@@ -268,34 +272,60 @@ out:
 
 /* ---- all ---- */
 
-/* A session that is taken up again is not verified again. */
-static void
-check_sessions(json_t *findings)
+/* In main.cf, or for one service in master.cf. */
+static bool
+is_yes_anywhere(const char *name)
 {
-	char *asks = postconf("smtpd_tls_ask_ccert");
-	char *text = postconf("smtpd_tls_session_cache_timeout");
+	char *everywhere = postconf(name);
+	char *service = mem_printf("*/inet/%s", name);
+	char *lines = ask_postconf("-P", service);
+	bool yes = strcmp(everywhere, "yes") == 0 ||
+		   (lines != NULL && strstr(lines, "= yes") != NULL);
+
+	free(everywhere);
+	free(service);
+	free(lines);
+	return yes;
+}
+
+static void
+check_session(const char *name, const char *whose, json_t *findings)
+{
+	char *text = postconf(name), *line, *fix;
 	struct conf_value v = {.text = text};
 	const struct param p = {.name = "x", .type = PARAM_TIME};
 	int64_t seconds = 0;
 	struct error ignored;
-	char *line;
 	bool long_time;
 
-	if (strcmp(asks, "yes") == 0 && text[0] != '\0' &&
-	    param_parse(&p, &v, &seconds, &ignored)) {
+	if (text[0] != '\0' && param_parse(&p, &v, &seconds, &ignored)) {
 		long_time = seconds > SESSION;
-		line = mem_printf("smtpd_tls_session_cache_timeout = %s: a "
-		    "revoked client certificate may come back for so long "
-		    "in a session that is taken up again", text);
+		line = mem_printf("%s = %s: a revoked %s certificate may come "
+		    "back for so long in a session that is taken up again",
+		    name, text, whose);
+		fix = mem_printf("postconf -e %s=3600s", name);
 		check_tell(findings, "crl-postfix-sessions",
-		    long_time ? "warning" : "ok", line,
-		    long_time ? "postconf -e "
-				"smtpd_tls_session_cache_timeout=3600s"
-			      : "");
+		    long_time ? "warning" : "ok", line, long_time ? fix : "");
 		free(line);
+		free(fix);
 	}
-	free(asks);
 	free(text);
+}
+
+/* A session that is taken up again is not verified again. */
+static void
+check_sessions(json_t *findings)
+{
+	char *outbound = postconf("smtp_tls_session_cache_database");
+
+	if (is_yes_anywhere("smtpd_tls_ask_ccert") ||
+	    is_yes_anywhere("smtpd_tls_req_ccert"))
+		check_session("smtpd_tls_session_cache_timeout", "client",
+		    findings);
+	if (outbound[0] != '\0')
+		check_session("smtp_tls_session_cache_timeout", "server",
+		    findings);
+	free(outbound);
 }
 
 static void

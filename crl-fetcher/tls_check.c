@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/crl_index.h"
+#include "tls_directory.h"
 #include "tls_log.h"
 #include "tls_spool.h"
 
@@ -136,8 +137,9 @@ find_end(X509_STORE_CTX *ctx, const STACK_OF(X509) *chain)
 	int n = sk_X509_num(chain);
 	X509 *last = n > 0 ? sk_X509_value(chain, n - 1) : NULL;
 
+	/* A name that is its issuer's is no proof (a bare key is trusted). */
 	if (last != NULL && (n > X509_STORE_CTX_get_num_untrusted(ctx) ||
-			     X509_get_extension_flags(last) & EXFLAG_SS))
+			     X509_self_signed(last, 1) == 1))
 		n--;
 	return n;
 }
@@ -278,7 +280,8 @@ static void
 open_directories(const struct tls_section *s)
 {
 	if (s->directory != NULL)
-		module.index = crl_index_open(s->directory);
+		module.index =
+		    crl_index_open_at(tls_directory_open(s->directory));
 	if (module.index == NULL && (s->inbound || s->outbound))
 		tls_log(TLS_LOG_WARNING,
 		    "directory %.256s: %s: who is revoked is not known here",

@@ -182,3 +182,15 @@ tls_config_read(const char *file, const char *application, CONF **cnf,
 		    TLS_SECTION_PATH);
 	return true;
 }
+
+bool
+tls_config_has_system(const CONF *cnf, const char *application)
+{
+	const char *own = application == NULL
+			      ? NULL
+			      : NCONF_get_string(cnf, NULL, application);
+	const char *all = NCONF_get_string(cnf, NULL, DEFAULT_APPLICATION);
+
+	ERR_clear_error();
+	return own == NULL || all == NULL || strcmp(own, all) == 0;
+}

@@ -45,4 +45,10 @@ bool tls_config_read(const char *file, const char *application, CONF **cnf,
     struct tls_section *section, const char **module, struct error *err)
     __attribute__((warn_unused_result));
 
+/*
+ * Does the application get what other programs get?  Not so when the
+ * included file of the system has changed and names another section now.
+ */
+bool tls_config_has_system(const CONF *cnf, const char *application);
+
 #endif

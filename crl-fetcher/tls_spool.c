@@ -15,6 +15,8 @@
 
 #include <openssl/evp.h>
 
+#include "tls_directory.h"
+
 #define MODE 0640
 #define NAME_SIZE (2 * EVP_MAX_MD_SIZE + sizeof(".der"))
 
@@ -155,7 +157,7 @@ tls_spool_open(const char *directory, unsigned max)
 	if (s == NULL)
 		return NULL;
 	s->max = max;
-	s->dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->dir = tls_directory_open(directory);
 	if (s->dir < 0) {
 		free(s);
 		return NULL;

@@ -78,6 +78,7 @@ start
 tls_config
 tls_check
 tls_spool tls_section
+tls_directory
 tls_log
 round
 refresh

@@ -153,6 +153,27 @@ def inbound(t):
     _inbound(t, "no chroot")
 
 
+def _directories(pid):
+    """Number, target and mount of each directory that a process has open."""
+    found = []
+    try:
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            name = f"/proc/{pid}/fd/{number}"
+            if not stat.S_ISDIR(os.stat(name).st_mode):
+                continue
+            with open(f"/proc/{pid}/fdinfo/{number}") as file:
+                mount = re.search(r"mnt_id:\s*(\d+)", file.read())[1]
+            found.append((number, os.readlink(name), mount))
+    except OSError:
+        pass
+    return found
+
+
+def _mounts():
+    with open("/proc/self/mountinfo") as file:
+        return {line.split()[0] for line in file}
+
+
 def inbound_chroot(t):
     _, a = _inbound(t, "chroot", chroot=True)
     pids = re.findall(r"smtpd\[(\d+)\]", a.log())
@@ -163,6 +184,12 @@ def inbound_chroot(t):
         except OSError:
             pass
     t.is_(roots, {a.queue_directory}, "R+ that smtpd was in a chroot indeed")
+    outside, own = [], []
+    for pid in set(pids):
+        for number, target, mount in _directories(pid):
+            (own if mount in _mounts() else outside).append(target)
+    t.ok(outside and not own, "R+ and its open directories are no way out of "
+         "it", (outside, own))
 
 
 def policy(t):
@@ -546,6 +573,15 @@ def check(t):
     found = _check(site)
     t.is_(found.get("crl-postfix-settings", {}).get("severity"), "warning",
           "R+ check: the file is not what the settings say")
+    _write(a.cnf, (text + "[default]\nopenssl_conf = new\n[new]\n").encode())
+    found = _check(site)
+    t.ok("has changed" in found.get("crl-postfix-settings", {}).get("text", ""),
+         "R+ check: the system's configuration has another section now", found)
+    a.set(smtpd_tls_req_ccert="yes", smtpd_tls_ask_ccert="no",
+          smtpd_tls_session_cache_timeout="30d")
+    a._configure()
+    t.is_(_check(site).get("crl-postfix-sessions", {}).get("severity"),
+          "warning", "R+ check: sessions of a month: a warning")
     _write(a.cnf, text.replace("postseal_tls =", "other_tls =").encode())
     t.is_(_check(site).get("crl-postfix-config", {}).get("severity"),
           "critical", "R+ check: a file that leads to no module: critical")

@@ -596,6 +596,63 @@ test_damage(void)
 	crl_index_close(&x);
 }
 
+/* No CRL of another key counts while that of the key may be damaged. */
+static void
+test_damage_beside(void)
+{
+	struct crl_index *x = open_dir();
+	X509_NAME *name = make_name("Two Keys CA", V_ASN1_UTF8STRING);
+	struct spec s = {.issuer = "Two Keys CA", .serial = "0123",
+	    .key_id = "old"};
+	char file[16], *path;
+	struct crl_answer a;
+	struct made m;
+
+	start(&m, "Two Keys CA", "old", 2, 2);
+	add(&m, "0123", 1);
+	put(&m, 0);
+	start(&m, "Two Keys CA", "new", 2, 2);
+	put(&m, 1);
+	check(ask_at(x, &s, NOW, 0).status == CRL_REVOKED,
+	    "each key has its own CRL");
+	crl_index_name(name, 0, file, sizeof(file));
+	path = mem_printf("%s/%s", dir, file);
+	damage(path, 100, 'c');
+	a = ask_at(x, &s, NOW, 0);
+	check(a.status == CRL_UNKNOWN && a.why == CRL_WHY_DAMAGED,
+	    "that of another does not count when the key's own is damaged");
+	s.key_id = "new";
+	check(ask_at(x, &s, NOW, 0).status == CRL_GOOD,
+	    "where the damaged one is another's, the key's own counts");
+	free(path);
+	X509_NAME_free(name);
+	crl_index_close(&x);
+}
+
+static void
+test_long_serials(void)
+{
+	struct crl_index *x = open_dir();
+	char serial[2 * CRL_INDEX_SERIAL_MAX + 4];
+	struct made m;
+
+	memset(serial, '5', sizeof(serial));
+	serial[2 * CRL_INDEX_SERIAL_MAX] = '\0';
+	start(&m, "Long CA", NULL, CRL_INDEX_SERIAL_MAX, 1);
+	add(&m, serial, 1);
+	put(&m, 0);
+	check(ask(x, "Long CA", serial).status == CRL_REVOKED,
+	    "the longest serial number is found");
+	serial[0] = '4';
+	check(ask(x, "Long CA", serial).status == CRL_GOOD,
+	    "and another is not");
+	memset(serial, '5', sizeof(serial) - 2);
+	serial[2 * CRL_INDEX_SERIAL_MAX + 2] = '\0';
+	check(ask(x, "Long CA", serial).status == CRL_UNKNOWN,
+	    "of one that is longer nothing is known");
+	crl_index_close(&x);
+}
+
 /* The process we are in may have no descriptor left for a while. */
 static void
 test_shortage(void)
@@ -769,6 +826,8 @@ main(void)
 	test_relative_point();
 	test_delta();
 	test_damage();
+	test_damage_beside();
+	test_long_serials();
 	test_shortage();
 	test_many();
 	test_threads();

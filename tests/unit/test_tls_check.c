@@ -77,10 +77,11 @@ static void
 test_config(void)
 {
 	struct crl_check_settings set = {.inbound_smtp_tls = true,
-		.missing_crl = MISSING_CRL_REJECT, .grace = 3600,
-		.directory = (char *)"/a b/$c/\"d\"#e\\",
-		.certificate_spool = (char *)"/sp'ool",
-		.certificate_spool_max = 9};
+	    .missing_crl = MISSING_CRL_REJECT,
+	    .grace = 3600,
+	    .directory = (char *)"/a b/$c/\"d\"#e\\",
+	    .certificate_spool = (char *)"/sp'ool",
+	    .certificate_spool_max = 9};
 	char *base = mem_printf("%s/none.cnf", dir);
 	char *file = mem_printf("%s/out.cnf", dir);
 	const char *module = NULL;
@@ -94,10 +95,9 @@ test_config(void)
 	check(tls_config_format(&text, base, "/m $x.so", &set, &err),
 	    "a configuration is made where the system has none");
 	f = fopen(file, "w");
-	pki_must(f != NULL && fputs(buf_text(&text), f) >= 0 &&
-		 fclose(f) == 0);
-	check(tls_config_read(file, TLS_CONFIG_APPLICATION, &cnf, &s, &module,
-		  &err),
+	pki_must(f != NULL && fputs(buf_text(&text), f) >= 0 && fclose(f) == 0);
+	check(tls_config_read(
+		  file, TLS_CONFIG_APPLICATION, &cnf, &s, &module, &err),
 	    "OpenSSL reads it");
 	check_str(module, "/m $x.so", "with the module's path");
 	check_str(s.directory, set.directory,
@@ -129,8 +129,8 @@ test_words(void)
 	char text[64], small[12];
 	X509_NAME *name = X509_NAME_new();
 
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, bytes,
-	    sizeof(bytes) - 1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+	    name, "CN", MBSTRING_UTF8, bytes, sizeof(bytes) - 1, -1, 0);
 	tls_log_name(text, sizeof(text), name);
 	check_str(text, "CN=a\\0Ab\\00c\\1B\\\"\\C3\\A9",
 	    "control bytes, NUL and quotes of a name are escaped");
@@ -174,8 +174,8 @@ test_spool(void)
 
 	check(s != NULL && tls_spool_add(s, leaf) == TLS_SPOOL_ADDED,
 	    "a certificate is added");
-	check(tls_spool_add(s, leaf) == TLS_SPOOL_THERE &&
-		  count_files(dir) == 1,
+	check(
+	    tls_spool_add(s, leaf) == TLS_SPOOL_THERE && count_files(dir) == 1,
 	    "once");
 	check(tls_spool_add(s, ca) == TLS_SPOOL_ADDED &&
 		  tls_spool_add(s, forged) == TLS_SPOOL_FULL &&
@@ -229,15 +229,11 @@ make_end(const SSL_METHOD *method, X509 *cert, unsigned long flags)
 	return ssl;
 }
 
-/* The client shows cert; what the server made of it, -1: no handshake. */
-static long
-shake(X509 *cert, unsigned long flags)
+static bool
+connect_ends(SSL *client, SSL *server)
 {
-	SSL *client = make_end(TLS_client_method(), cert, 0);
-	SSL *server = make_end(TLS_server_method(), leaf, flags);
 	BIO *a, *b;
 	int one = 0, two = 0;
-	long result;
 
 	memset(&heard, 0, sizeof(heard));
 	BIO_new_bio_pair(&a, 0, &b, 0);
@@ -249,7 +245,18 @@ shake(X509 *cert, unsigned long flags)
 		one = SSL_do_handshake(client);
 		two = SSL_do_handshake(server);
 	}
-	result = one == 1 && two == 1 ? SSL_get_verify_result(server) : -1;
+	return one == 1 && two == 1;
+}
+
+/* The client shows cert; what the server made of it, -1: no handshake. */
+static long
+shake(X509 *cert, unsigned long flags)
+{
+	SSL *client = make_end(TLS_client_method(), cert, 0);
+	SSL *server = make_end(TLS_server_method(), leaf, flags);
+	long result =
+	    connect_ends(client, server) ? SSL_get_verify_result(server) : -1;
+
 	SSL_free(client);
 	SSL_free(server);
 	ERR_clear_error();
@@ -283,8 +290,11 @@ test_threads(void)
 static void
 test_accept(void)
 {
-	struct tls_section set = {.directory = dir, .spool = dir,
-		.inbound = true, .outbound = true, .spool_max = 10};
+	struct tls_section set = {.directory = dir,
+	    .spool = dir,
+	    .inbound = true,
+	    .outbound = true,
+	    .spool_max = 10};
 	X509_STORE_CTX *ctx;
 	X509_STORE *store;
 
@@ -296,7 +306,7 @@ test_accept(void)
 		  count_files(dir) == 0,
 	    "a forged leaf is not kept, though the application goes on");
 	check(shake(leaf, X509_V_FLAG_CRL_CHECK) ==
-			  X509_V_ERR_UNABLE_TO_GET_CRL &&
+		      X509_V_ERR_UNABLE_TO_GET_CRL &&
 		  count_files(dir) == 0,
 	    "an application that asks OpenSSL itself for CRLs gets what it "
 	    "asked for");
@@ -315,11 +325,43 @@ test_accept(void)
 	X509_STORE_free(store);
 }
 
+/* A bare key that is trusted (DANE 2 1 0) makes no root of the leaf. */
+static void
+test_bare_key(void)
+{
+	struct tls_section set = {.directory = "/nonexistent",
+	    .outbound = true,
+	    .missing_rejects = true};
+	struct pki_cert c = {.cn = "ca", .serial = 9};
+	X509 *cert = pki_make(&c, other_key, ca, key);
+	unsigned char *der = NULL;
+	int n = i2d_PUBKEY(key, &der);
+	SSL *client, *server;
+
+	tls_check_start(&set);
+	client = make_end(TLS_client_method(), leaf, 0);
+	server = make_end(TLS_server_method(), leaf, 0);
+	SSL_set_verify(server, SSL_VERIFY_NONE, NULL);
+	pki_must(SSL_use_certificate(server, cert) == 1 &&
+		 SSL_use_PrivateKey(server, other_key) == 1 &&
+		 SSL_CTX_dane_enable(SSL_get_SSL_CTX(client)) == 1 &&
+		 SSL_dane_enable(client, "ca") == 1 &&
+		 SSL_dane_tlsa_add(client, 2, 1, 0, der, (size_t)n) == 1);
+	check(connect_ends(client, server) && heard.depth == 0 &&
+		  SSL_get_verify_result(client) == X509_V_ERR_UNABLE_TO_GET_CRL,
+	    "a leaf in its issuer's name is looked up all the same");
+	SSL_free(client);
+	SSL_free(server);
+	OPENSSL_free(der);
+	X509_free(cert);
+}
+
 static void
 test_reject(void)
 {
 	struct tls_section set = {.directory = "/nonexistent",
-		.inbound = true, .missing_rejects = true};
+	    .inbound = true,
+	    .missing_rejects = true};
 
 	tls_check_start(&set);
 	check(shake(leaf, 0) == X509_V_ERR_UNABLE_TO_GET_CRL &&
@@ -354,8 +396,8 @@ run_apart(void (*test)(void), const char *name)
 int
 main(void)
 {
-	struct pki_cert c = {.cn = "ca", .serial = 1,
-		.basic = "critical,CA:TRUE"};
+	struct pki_cert c = {
+	    .cn = "ca", .serial = 1, .basic = "critical,CA:TRUE"};
 
 	pki_must(mkdtemp(dir) != NULL);
 	key = EVP_EC_gen("P-256");
@@ -371,6 +413,7 @@ main(void)
 	test_words();
 	test_spool();
 	run_apart(test_reject, "missing_crl = reject");
+	run_apart(test_bare_key, "trust anchors without a certificate");
 	test_accept();
 	X509_free(ca);
 	X509_free(leaf);
